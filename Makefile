@@ -1,0 +1,75 @@
+# One entry point for every task; CI calls the same targets. `make` alone lists them.
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+DEV := $(VENV)/.stamp-dev
+DOCS := $(VENV)/.stamp-docs
+
+# The layers below the estimators are type-checked.
+TYPED := $(addprefix sklearn_unlearn/,exceptions.py interactions.py utils objectives optimizers \
+	influence pruning)
+# One BLAS thread: the matrices of the tests are too small for more, and tests may run side by side.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint mypy format docs bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  Options: DATA=events.csv and DEMO_ARGS=... (demo), BENCH_ARGS=... (bench),"
+	@echo "           PYTEST_ARGS=... (test, test-slow), PYTHON=python3 (3.11 or newer), VENV=.venv"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
+	"$(PYTHON) is Python %d.%d; sklearn-unlearn needs 3.11 or newer. Try: make PYTHON=python3.12" \
+	% v[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make set-up run again when the dependencies change, and only then.
+$(DEV): pyproject.toml constraints-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints-dev.txt -e '.[dev]'
+	@touch $@
+
+$(DOCS): $(DEV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints-dev.txt -e '.[docs]'
+	@touch $@
+
+setup: $(DEV) ## create the virtual environment (the other targets do it when needed)
+
+demo: $(DEV) ## fit, forget, compare with a refit; on your own events with DATA=file.csv
+	$(BIN)/python -m sklearn_unlearn $(if $(DATA),'$(DATA)') $(DEMO_ARGS)
+
+test: $(DEV) ## fast tests and doctests
+	$(PYTEST) -m "not slow and not network and not gpu" $(PYTEST_ARGS)
+
+test-slow: $(DEV) ## the tests marked slow
+	$(PYTEST) -m "slow and not network and not gpu" $(PYTEST_ARGS)
+
+lint: $(DEV) ## ruff, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory mypy
+
+mypy: $(DEV) ## types of the layers below the estimators
+	$(BIN)/mypy $(TYPED)
+
+format: $(DEV) ## let ruff fix and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(DOCS) ## HTML documentation in docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(DEV) ## benchmarks, e.g. BENCH_ARGS="--help"
+	$(BIN)/python -m sklearn_unlearn.benchmarks $(BENCH_ARGS)
+
+clean: ## remove caches and built documentation (not the environment)
+	rm -rf docs/_build docs/api/generated build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find sklearn_unlearn tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,337 @@
+"""The public verbs of every recommender: validation, snapshots, and one atomic commit.
+
+A model family supplies a few hooks and never writes a public verb itself::
+
+    class Family(ForgetMixin, RecommenderMixin, BaseEstimator):
+        def fit(self, X, y=None, sample_weight=None): ...   # sets self._interactions
+        def _forget(self, retained, request) -> dict        # the new attributes
+        def _score_users(self, users) -> (n, n_items)       # rows seen in training
+        def _score_rows(self, X) -> (n, n_items)            # rows that are new: fold-in
+        def _score_pairs(self, users, items) -> (n,)        # cells of training rows
+
+Every hook runs on a *snapshot* of the estimator: its attributes as they were together at one
+moment. So a reader never sees half of a forget request, whatever other threads do. Arrays in the
+snapshot are those of the estimator, and no hook may write to them.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils._compat import _check_sample_weight
+from sklearn_unlearn.utils._ranking import best_items
+from sklearn_unlearn.utils._tags import Tags, with_forget_tags
+from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items
+
+__all__ = ["ForgetMixin", "ForgetRequest", "RecommenderMixin", "validate_forget_request"]
+
+# Scores are made for so many cells at a time: 32 MiB in float64.
+_CELLS_AT_ONCE = 2**22
+
+# Kept beside the models and not on them, so that no lock is ever pickled or copied.
+_LOCKS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+def _lock_of(model: Any) -> Any:
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(model, threading.RLock())
+
+
+def _snapshot(model: Any) -> Any:
+    """Return a shallow copy whose attributes belong to one moment (a dict copy is atomic)."""
+    view = object.__new__(type(model))
+    view.__dict__ = model.__dict__.copy()
+    return view
+
+
+class _InteractionsMixin:
+    """What forgetting and recommending have in common: a model that owns its interactions."""
+
+    _interactions: Interactions
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_interactions" in self.__dict__
+
+    def __sklearn_tags__(self) -> Tags:
+        return with_forget_tags(super().__sklearn_tags__())  # type: ignore[misc]
+
+
+class ForgetMixin(_InteractionsMixin):
+    """Mixin that adds ``forget`` to an estimator.
+
+    The estimator supplies ``_forget(retained, request)``, which returns a dict of the attributes
+    that change, ``forget_report_`` among them. It must not write to the arrays that it reads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn_unlearn.base import ForgetMixin
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> class Popularity(ForgetMixin, BaseEstimator):
+    ...     def fit(self, X, y=None):
+    ...         self._interactions = Interactions.from_matrix(X)
+    ...         self.counts_ = self._interactions.item_degrees
+    ...         return self
+    ...
+    ...     def _forget(self, retained, request):
+    ...         return {"counts_": retained.item_degrees}
+    >>> model = Popularity().fit([[1, 1, 0], [0, 1, 1]])
+    >>> model.forget([[0, 1]]).counts_
+    array([1, 1, 1])
+    >>> model.forget(users=1).counts_
+    array([1, 0, 0])
+    """
+
+    def forget(
+        self,
+        interactions: Any = None,
+        *,
+        users: Any = None,
+        items: Any = None,
+        missing: str = "raise",
+    ) -> Self:
+        """Make the model what it would be had it never seen some of its training data.
+
+        All parts of the request are united. They are validated in full before anything changes, and
+        the new state is put in place at once: an error leaves the model as it was, bit for bit.
+        Positions never move: a forgotten user is an empty row, a forgotten item keeps its column.
+
+        Parameters
+        ----------
+        interactions : None, array-like, tuple or mask, default=None
+            Integer array of shape (n, 2) of (user, item) positions; tuple ``(users, items)``;
+            sparse container of the shape of the training matrix, nonzero means forget; boolean
+            array of that shape. The dtype decides between pairs and mask.
+
+        users : None, int, array-like of int, or boolean mask of shape (n_users,), default=None
+            Users to forget as a whole.
+
+        items : None, int, array-like of int, or boolean mask of shape (n_items,), default=None
+            Items to forget as a whole.
+
+        missing : {"raise", "ignore"}, default="raise"
+            What to do about interactions, users and items that the model does not know or has
+            already forgotten. With "ignore", a repeated request changes nothing.
+
+        Returns
+        -------
+        self : object
+            The same estimator. An empty request changes no attribute.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+        TypeError
+            For frames, strings and floats where positions are expected.
+        ValueError
+            For a wrong shape, a position out of range, or if nothing was passed.
+        UnknownInteractionError
+            With ``missing="raise"``, if the model was never trained on part of the request.
+        """
+        check_is_fitted(self)
+        with _lock_of(self):
+            before = _snapshot(self)
+            request = validate_forget_request(
+                before._interactions, interactions, users, items, missing
+            )
+            if request.is_empty:
+                return self
+            retained = before._interactions.remove(request.positions)
+            state = before._forget(retained, request)
+            # `before` keeps the old values alive, so no destructor can run in the middle of this
+            # update.
+            self.__dict__.update({**state, "_interactions": retained})
+        return self
+
+    def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
+        raise NotImplementedError(f"{type(self).__name__} must define _forget(retained, request)")
+
+
+class RecommenderMixin(_InteractionsMixin):
+    """Mixin that adds ``recommend``, ``decision_function`` and ``predict_pairs`` to an estimator.
+
+    The estimator supplies the hooks ``_score_users``, ``_score_rows`` and ``_score_pairs``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn_unlearn.base import RecommenderMixin
+    >>> class Popularity(RecommenderMixin, BaseEstimator):
+    ...     def fit(self, X, y=None):
+    ...         self._interactions = self._check_training_data(X)
+    ...         return self
+    ...
+    ...     def _score_users(self, users):
+    ...         return np.tile(self._interactions.item_degrees, (len(users), 1))
+    >>> items, scores = Popularity().fit([[1, 1, 0], [0, 1, 1]]).recommend(users=[0], n_items=2)
+    >>> items
+    array([[ 2, -1]])
+    >>> scores
+    array([[  1., -inf]])
+    """
+
+    _estimator_type = "recommender"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "recommender"
+        tags.input_tags.sparse = True
+        return tags
+
+    def recommend(
+        self,
+        X: Any = None,
+        *,
+        users: Any = None,
+        n_items: int = 10,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """List the best items for each user.
+
+        Pass either `users`, rows of the training matrix, or `X`, rows of new users.
+
+        Parameters
+        ----------
+        X : sparse container or array-like, shape (n, n_items), or None, default=None
+            Interactions of users to fold in. The model does not change.
+
+        users : None, int, array-like of int, or boolean mask of shape (n_users,), default=None
+            Positions of training users, in any order.
+
+        n_items : int, default=10
+            Length of each list, at most the number of items.
+
+        exclude_seen : bool, default=True
+            Whether to leave out the items of the user's own row. What was forgotten is no longer
+            seen.
+
+        candidates : None, array-like of int, or boolean mask of shape (n_items,), default=None
+            Items to choose from; None means all.
+
+        Returns
+        -------
+        items : ndarray of int64, shape (n, n_items)
+            Positions of items by descending score; ties go to the lowest position. Where fewer
+            items are left to choose from, the list ends with -1.
+
+        scores : ndarray of float, shape (n, n_items)
+            Their scores, minus infinity beside each -1.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+        TypeError
+            For ids where positions are expected.
+        ValueError
+            If both or none of `X` and `users` are passed, or an argument is out of range.
+        """
+        check_is_fitted(self)
+        view = _snapshot(self)
+        shape = view._interactions.shape
+        if (X is None) == (users is None):
+            raise ValueError(
+                f"recommend got {'none' if X is None else 'both'} of X and users; expected exactly "
+                "one. Pass users for rows of the training matrix, X for the rows of new users."
+            )
+        n_items = check_n_items(n_items, shape[1])
+        if candidates is not None:
+            candidates = np.unique(as_positions(candidates, shape[1], "candidates", "items"))
+        if X is None:
+            rows = as_positions(users, shape[0], "users", "users")
+            seen, score = view._interactions.to_csr(), view._score_users
+        else:
+            seen = view._check_rows(X)
+            rows = np.arange(seen.shape[0])
+            score = lambda chunk: view._score_rows(seen[chunk])  # noqa: E731
+        step = max(1, _CELLS_AT_ONCE // shape[1])
+        lists = [
+            best_items(score(chunk), seen[chunk] if exclude_seen else None, n_items, candidates)
+            for chunk in (rows[i : i + step] for i in range(0, max(len(rows), 1), step))
+        ]
+        chosen, scores = (np.concatenate(parts) for parts in zip(*lists, strict=True))
+        return chosen, scores
+
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Score every item for each row of `X`, as if the rows were new users.
+
+        Parameters
+        ----------
+        X : sparse container or array-like, shape (n, n_items)
+            Interactions to fold in.
+
+        Returns
+        -------
+        scores : ndarray of float, shape (n, n_items)
+            Higher is better.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+        """
+        check_is_fitted(self)
+        view = _snapshot(self)
+        return view._score_rows(view._check_rows(X))
+
+    def predict_pairs(self, pairs: Any) -> NDArray[Any]:
+        """Score (user, item) pairs of training users.
+
+        Parameters
+        ----------
+        pairs : array-like of int, shape (n_pairs, 2), or tuple ``(users, items)``
+            Positions in the training matrix; the pairs need not have been observed.
+
+        Returns
+        -------
+        scores : ndarray of float, shape (n_pairs,)
+            In the order given.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model is not fitted.
+        TypeError
+            If the positions are not integers.
+        ValueError
+            If the shape is wrong or a position is out of range.
+        """
+        check_is_fitted(self)
+        view = _snapshot(self)
+        return view._score_pairs(*as_pairs(pairs, view._interactions.shape, "pairs"))
+
+    def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
+        """Validate the arguments of ``fit``, set ``n_features_in_``, return a private copy."""
+        X = self._validate_matrix(X, reset=True)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        return Interactions.from_matrix(X, sample_weight)
+
+    def _check_rows(self, X: Any) -> Any:
+        """Validate rows to fold in; return them as a canonical CSR array."""
+        return Interactions.from_matrix(self._validate_matrix(X, reset=False)).to_csr()
+
+    def _validate_matrix(self, X: Any, reset: bool) -> Any:
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+            ensure_non_negative=self.__sklearn_tags__().input_tags.positive_only,
+        )

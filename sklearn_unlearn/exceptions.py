@@ -1,0 +1,61 @@
+"""Errors and warnings that the library raises."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = ["ForgetError", "IllPosedWarning", "NotConvergedWarning", "UnknownInteractionError"]
+
+
+class UnknownInteractionError(ValueError, KeyError):
+    """A request names interactions, users or items that the model never learned from.
+
+    It is a ``ValueError`` because an argument is wrong, and a ``KeyError`` because a lookup failed;
+    catch either. Pass ``missing="ignore"`` to ``forget`` where deletion requests may arrive twice.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import UnknownInteractionError
+    >>> print(UnknownInteractionError("pair (0, 3) was never trained on"))
+    pair (0, 3) was never trained on
+    """
+
+    def __str__(self) -> str:
+        # KeyError prints the repr of its argument, which would wrap the sentence in quotes.
+        return Exception.__str__(self)
+
+
+class ForgetError(RuntimeError):
+    """Forgetting did not reach its tolerance, and the caller asked for an error.
+
+    The model is as it was before the request.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import ForgetError
+    >>> issubclass(ForgetError, RuntimeError)
+    True
+    """
+
+
+class NotConvergedWarning(ConvergenceWarning):
+    """An optimizer or a forget request stopped before it met its tolerance.
+
+    Examples
+    --------
+    >>> from sklearn.exceptions import ConvergenceWarning
+    >>> from sklearn_unlearn.exceptions import NotConvergedWarning
+    >>> issubclass(NotConvergedWarning, ConvergenceWarning)
+    True
+    """
+
+
+class IllPosedWarning(UserWarning):
+    """Retraining is not a well-defined target: refits from different seeds would disagree.
+
+    Usually the regularization is too small, or the rank of the model is used up.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import IllPosedWarning
+    >>> issubclass(IllPosedWarning, UserWarning)
+    True
+    """

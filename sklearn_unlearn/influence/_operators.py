@@ -1,0 +1,170 @@
+"""The linear operator of one Newton step: the exact Hessian, with the gauge fixed.
+
+``J(P O, Q O) = J(P, Q)`` for every rotation O, so the Hessian is singular along the orbit
+``{Z Omega : Omega skew}`` at a stationary point, and *slightly indefinite* there when the data have
+just changed. Conjugate gradients would divide by about zero. No step needs to move along the orbit:
+`GaugeFixedHessian` gives it positive curvature, which leaves all other directions alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+__all__ = ["GaugeFixedHessian", "HorizontalProjector", "LocalModel", "canonical_rotation"]
+
+Floats = NDArray[Any]
+
+
+class LocalModel(Protocol):
+    """What a Newton step needs of an objective at one point."""
+
+    theta: Floats
+
+    @property
+    def value(self) -> float:
+        """Value of the objective."""
+
+    @property
+    def gradient(self) -> Floats:
+        """Gradient, a table like theta."""
+
+    def hessian_product(self, V: Floats) -> Floats:
+        """Hessian times a table of directions."""
+
+    def hessian_diagonal(self) -> Floats:
+        """Diagonal of the Hessian, a table like theta."""
+
+    def blocks(self) -> Floats:
+        """Diagonal (width, width) blocks of the Hessian."""
+
+
+class HorizontalProjector:
+    """Orthogonal projector onto the directions that do not rotate the latent columns.
+
+    The vertical part of W is ``Z Om``, Om skew, with ``(Z'Z) Om + Om (Z'Z) = Z'W - W'Z``: a
+    Sylvester equation, solved by one eigendecomposition of Z'Z. O(n_rows k^2) a projection.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (n_rows, width)
+        Table of parameters.
+
+    n_factors : int
+        Latent columns; the others do not rotate.
+    """
+
+    def __init__(self, theta: Floats, n_factors: int) -> None:
+        self.Z = np.ascontiguousarray(theta[:, :n_factors])
+        self.n_factors = n_factors
+        values, self.vectors = np.linalg.eigh(self.Z.T @ self.Z)
+        values = np.maximum(values, 0)
+        sums = values[:, None] + values[None, :]
+        floor = 1e-12 * values[-1] if n_factors else 0.0
+        self.inverse_sums = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > floor)
+
+    def vertical(self, W: Floats) -> Floats:
+        """Part of the latent columns of W along the orbit, shape (n_rows, n_factors)."""
+        skew = self.Z.T @ W[:, : self.n_factors]
+        skew = skew - skew.T
+        V = self.vectors
+        return self.Z @ (V @ ((V.T @ skew @ V) * self.inverse_sums) @ V.T)
+
+    def __call__(self, W: Floats) -> Floats:
+        """Horizontal part of a table."""
+        out = W.copy()
+        out[:, : self.n_factors] -= self.vertical(W)
+        return out
+
+
+class GaugeFixedHessian(LinearOperator):
+    """``H V + shift * V_vertical + damping * V`` as a SciPy operator on flat vectors.
+
+    Parameters
+    ----------
+    point : LocalModel
+        The objective at theta.
+
+    projector : HorizontalProjector
+        Splits a direction into what rotates and what does not.
+
+    diagonal : ndarray, shape of theta
+        Diagonal of the Hessian; it sets the scale of the vertical curvature.
+
+    damping : float, default=0.0
+        Added to the diagonal.
+
+    Attributes
+    ----------
+    n_products : int
+        Hessian-vector products so far: the unit in which solves are compared.
+    """
+
+    def __init__(
+        self,
+        point: LocalModel,
+        projector: HorizontalProjector,
+        diagonal: Floats,
+        damping: float = 0.0,
+    ) -> None:
+        size = point.theta.size
+        super().__init__(dtype=point.theta.dtype, shape=(size, size))
+        self.point = point
+        self.projector = projector
+        self.damping = damping
+        self.n_products = 0
+        energy = projector.Z**2
+        total = energy.sum()
+        # Mean curvature along the orbit, so that the preconditioner sees nothing unusual there.
+        latent = diagonal[:, : projector.n_factors]
+        self.vertical_shift = float(np.vdot(energy, latent) / total) if total > 0 else 0.0
+
+    def _matvec(self, x: Floats) -> Floats:
+        V = x.reshape(self.point.theta.shape)
+        self.n_products += 1
+        out = self.point.hessian_product(V)
+        if self.vertical_shift:
+            out[:, : self.projector.n_factors] += self.vertical_shift * self.projector.vertical(V)
+        if self.damping:
+            out += self.damping * V
+        return out.ravel()
+
+    def _adjoint(self) -> GaugeFixedHessian:
+        return self
+
+
+def canonical_rotation(Z: Floats) -> Floats:
+    """Rotation that makes the Gram matrix of the rows of Z diagonal, in descending order.
+
+    Each new column's sign makes its largest entry positive, so the result depends on ``Z Z'``
+    alone: factors rotated by it carry no history.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (n_rows, n_factors)
+        Latent rows.
+
+    Returns
+    -------
+    rotation : ndarray, shape (n_factors, n_factors)
+        Orthogonal; ``Z @ rotation`` is canonical.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.influence._operators import canonical_rotation
+    >>> Z = np.array([[1.0, 1.0], [1.0, -1.0], [2.0, 2.0]])
+    >>> rotated = Z @ canonical_rotation(Z)
+    >>> np.round(rotated.T @ rotated, 6) + 0.0
+    array([[10.,  0.],
+           [ 0.,  2.]])
+    """
+    if not Z.shape[1]:
+        return np.zeros((0, 0))
+    rotation = np.linalg.eigh(Z.T @ Z)[1][:, ::-1]
+    rotated = Z @ rotation
+    peaks = rotated[np.argmax(np.abs(rotated), axis=0), np.arange(Z.shape[1])]
+    return rotation * np.where(peaks < 0, -1.0, 1.0)

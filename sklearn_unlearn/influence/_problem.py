@@ -1,0 +1,127 @@
+"""A forget problem, and what a strategy makes of it: the contract between models and strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_unlearn.influence._newton import NewtonResult
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import Objective
+
+__all__ = ["ForgetOutcome", "ForgetProblem", "Unlearner"]
+
+Floats = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ForgetProblem:
+    """All that a strategy may know of a model and a request.
+
+    Parameters
+    ----------
+    before, retained : Interactions
+        The data with and without what is to be forgotten.
+
+    positions : ndarray of int
+        Positions in `before` of what is to be forgotten.
+
+    objective : Objective
+        J_R, of the retained data.
+
+    objective_before : callable
+        Makes J_D, of all data; only called where it is needed.
+
+    theta : ndarray
+        Parameters of the fitted model.
+
+    converged : bool
+        Whether the model was fitted to its tolerance.
+
+    gradient_norm : float
+        Upper bound of the norm of the gradient of J_D at `theta`.
+
+    local : bool
+        Whether the gradient changes in the rows of forgotten interactions only. False if a global
+        quantity, such as the mean, changed with them.
+
+    refit : callable
+        Fits J_R from a cold start.
+    """
+
+    before: Interactions
+    retained: Interactions
+    positions: NDArray[np.int64]
+    objective: Objective
+    objective_before: Callable[[], Objective]
+    theta: Floats
+    converged: bool
+    gradient_norm: float
+    local: bool
+    refit: Callable[[], NewtonResult]
+
+    def touched_rows(self) -> NDArray[np.int64]:
+        """Rows of theta, users then items, that lost an interaction."""
+        users = np.searchsorted(self.before.indptr, self.positions, side="right") - 1
+        items = self.before.indices[self.positions].astype(np.int64)
+        return np.concatenate([np.unique(users), np.unique(items) + self.before.n_users])
+
+    def emptied_rows(self) -> NDArray[np.int64]:
+        """Touched rows without an interaction left: their optimum is exactly zero."""
+        touched = self.touched_rows()
+        degrees = np.concatenate([self.retained.user_degrees, self.retained.item_degrees])
+        return touched[degrees[touched] == 0]
+
+
+@dataclass(frozen=True)
+class ForgetOutcome:
+    """What a strategy did; `ForgetReport` says it to the user.
+
+    Parameters
+    ----------
+    theta : ndarray
+        New parameters.
+
+    method, guarantee, status : str
+        As in `ForgetReport`.
+
+    n_steps : int
+        Newton steps.
+
+    n_products : float
+        Hessian products, restricted ones by their share of the interactions.
+
+    n_rows_updated : int
+        Rows of theta that changed.
+
+    gradient_norm : tuple of float
+        Before and after.
+
+    bound : float
+        Upper bound of the norm of the gradient of J_R at `theta`, for the next request.
+
+    converged : bool
+        Whether the model may count as fitted to its tolerance.
+    """
+
+    theta: Floats
+    method: str
+    guarantee: str
+    status: str
+    n_steps: int
+    n_products: float
+    n_rows_updated: int
+    gradient_norm: tuple[float, float]
+    bound: float
+    converged: bool
+
+
+class Unlearner(Protocol):
+    """A strategy: pure, it changes neither model nor problem."""
+
+    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
+        """Solve a forget problem."""

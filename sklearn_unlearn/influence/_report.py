@@ -1,0 +1,102 @@
+"""What a forget request did, in scalars: never an id, a pair or a value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+__all__ = ["GUARANTEES", "ForgetReport"]
+
+GUARANTEES = {
+    "exact": "equal to a refit, to floating-point tolerance",
+    "certified": "provably as close to any refit as the certificate says",
+    "residual-bounded": "the gradient of the retained objective met its tolerance",
+    "one-step": "one influence step; nothing was promised and the residual says how far it got",
+    "refit": "the model was fitted again on what remains",
+}
+
+
+@dataclass(frozen=True)
+class ForgetReport:
+    """Report of one forget request.
+
+    Parameters
+    ----------
+    method : str
+        What was done: ``"influence"``, ``"influence+refine"`` or ``"refit"``.
+
+    guarantee : str
+        ``"exact"``, ``"certified"``, ``"residual-bounded"``, ``"one-step"`` or ``"refit"``.
+
+    status : str
+        How the last linear solve ended, in words.
+
+    n_interactions, n_users, n_items : int
+        Interactions forgotten, and users and items that lost one.
+
+    n_rows_updated : int
+        Users and items whose parameters changed.
+
+    n_steps : int
+        Newton steps.
+
+    n_solver_iter : int
+        Hessian-vector products, over the interactions that they walked: a product of a restricted
+        problem counts by its share of all interactions, so the number may be a fraction.
+
+    gradient_norm : tuple of float
+        Norm of the gradient of the retained objective, before and after.
+
+    residual : float
+        After over before; 0 where there was nothing to do.
+
+    seconds : float
+        Wall-clock time of the whole request.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.influence import ForgetReport
+    >>> report = ForgetReport(
+    ...     method="influence", guarantee="residual-bounded", status="converged",
+    ...     n_interactions=3, n_users=1, n_items=3, n_rows_updated=40, n_steps=2,
+    ...     n_solver_iter=7, gradient_norm=(1.5, 3e-4), residual=2e-4, seconds=0.012)
+    >>> report.guarantee
+    'residual-bounded'
+    >>> report.to_dict()["gradient_norm"]
+    (1.5, 0.0003)
+    """
+
+    method: str
+    guarantee: str
+    status: str
+    n_interactions: int
+    n_users: int
+    n_items: int
+    n_rows_updated: int
+    n_steps: int
+    n_solver_iter: float
+    gradient_norm: tuple[float, float]
+    residual: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain dict, ready for JSON."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th align='left'>{escape(name)}</th><td>{escape(_format(value))}</td></tr>"
+            for name, value in self.to_dict().items()
+        )
+        meaning = escape(GUARANTEES.get(self.guarantee, ""))
+        return (
+            f"<table><caption>Forgot {self.n_interactions} interactions: {meaning}</caption>"
+            f"{rows}</table>"
+        )
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " to ".join(_format(part) for part in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,390 @@
+"""Strategies: how to get from the old parameters to those of a refit. Pure, and interchangeable."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
+
+from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
+from sklearn_unlearn.influence._local import solve_locally
+from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._solvers import SOLVERS
+from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+
+__all__ = ["InfluenceUnlearner", "RefitUnlearner"]
+
+Floats = NDArray[Any]
+
+# Walking more than this share of the interactions costs more in bookkeeping than it saves.
+_LOCAL_SHARE = 0.25
+# The last resort before a refit: as many steps as a fit would take.
+_REFINE = NewtonSettings(max_steps=50, max_iter=500)
+
+
+class InfluenceUnlearner(BaseEstimator):
+    r"""Newton steps on the objective of what remains.
+
+    .. math:: \theta \leftarrow \theta - (H_R(\theta) + \delta I)^{-1} (\nabla J_R(\theta) - c)
+
+    with :math:`J_R` the objective of the retained interactions: its gradient holds the direct
+    influence of what was removed and, for graph models, the spillover. One step with ``tol=None``
+    is IFRU [1]_; repeating the step until the gradient meets a tolerance makes the result checkable
+    by anyone, without a refit.
+
+    Parameters
+    ----------
+    pruner : HopPruner, ImportancePruner or None, default=None
+        Chooses the users and items that may move. None lets the residual decide: the support starts
+        at the rows that lost an interaction and grows until the whole residual meets `tol`.
+
+    n_steps : int, default=10
+        Newton steps at most.
+
+    tol : float or None, default=1e-3
+        Share of the gradient norm that may be left. None takes `n_steps` steps and promises
+        nothing.
+
+    damping : float or "auto", default="auto"
+        Added to the diagonal of the Hessian. "auto" is 0: the trust region does the damping.
+
+    solver : {"trust-ncg", "cg", "minres"}, default="trust-ncg"
+        Linear solver. "trust-ncg" handles negative curvature; the others are SciPy's.
+
+    max_iter : int, default=200
+        Iterations of the linear solver a step.
+
+    correct_residual : bool or "auto", default="auto"
+        Whether to subtract the gradient :math:`c = \nabla J_D(\theta_0)` that the model had before
+        the request, so that the step answers the request and does not finish the training. "auto"
+        does so for models that were not fitted to their tolerance.
+
+    on_failure : {"refit", "warn", "raise"}, default="refit"
+        What to do if `tol` is not met after more steps and a warm refinement: fit again, keep the
+        best point and warn, or raise and leave the model as it was.
+
+    See Also
+    --------
+    RefitUnlearner : Fit again from a cold start.
+
+    References
+    ----------
+    .. [1] Zhang et al., "Recommendation Unlearning via Influence Function", ACM TORS 2025,
+       equation 5.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.influence import InfluenceUnlearner
+    >>> ifru = InfluenceUnlearner(n_steps=1, tol=None)
+    >>> ifru
+    InfluenceUnlearner(n_steps=1, tol=None)
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "pruner": [None, HasMethods(["fit"])],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "tol": [None, Interval(Real, 0, 1, closed="neither")],
+        "damping": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "solver": [StrOptions(set(SOLVERS))],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "correct_residual": ["boolean", StrOptions({"auto"})],
+        "on_failure": [StrOptions({"refit", "warn", "raise"})],
+    }
+
+    def __init__(
+        self,
+        pruner: Any = None,
+        *,
+        n_steps: int = 10,
+        tol: float | None = 1e-3,
+        damping: float | str = "auto",
+        solver: str = "trust-ncg",
+        max_iter: int = 200,
+        correct_residual: bool | str = "auto",
+        on_failure: str = "refit",
+    ) -> None:
+        self.pruner = pruner
+        self.n_steps = n_steps
+        self.tol = tol
+        self.damping = damping
+        self.solver = solver
+        self.max_iter = max_iter
+        self.correct_residual = correct_residual
+        self.on_failure = on_failure
+
+    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
+        """Solve a forget problem.
+
+        Parameters
+        ----------
+        problem : ForgetProblem
+            The model, the data and the request.
+
+        Returns
+        -------
+        outcome : ForgetOutcome
+
+        Raises
+        ------
+        ForgetError
+            With ``on_failure="raise"``, if the tolerance was not met.
+        """
+        self._validate_params()
+        theta, emptied_norm = _without_emptied(problem)
+        tilt = self._tilt(problem)
+        outcome = None
+        if self.pruner is not None:
+            outcome = self._unlearn_pruned(problem, theta, emptied_norm, tilt)
+        elif tilt is None and problem.local and self.tol is not None:
+            outcome = self._unlearn_locally(problem, theta, emptied_norm)
+        if outcome is None:
+            outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt)
+        return outcome
+
+    @property
+    def _settings(self) -> NewtonSettings:
+        return NewtonSettings(
+            max_steps=self.n_steps,
+            solver=self.solver,
+            max_iter=self.max_iter,
+            damping=0.0 if self.damping == "auto" else float(self.damping),
+            # Without a tolerance nothing comes after the step: solve it accurately.
+            forcing=1e-3 if self.tol is None else 0.05,
+        )
+
+    def _tilt(self, problem: ForgetProblem) -> Floats | None:
+        """Gradient to end at: what was left over from training, or None for zero."""
+        wanted = self.correct_residual
+        if wanted == "auto":
+            wanted = not problem.converged
+        if not wanted:
+            return None
+        tilt = problem.objective_before().gradient(problem.theta)
+        tilt[problem.emptied_rows()] = 0
+        return tilt
+
+    def _unlearn_locally(
+        self, problem: ForgetProblem, theta: Floats, emptied_norm: float
+    ) -> ForgetOutcome | None:
+        """Let the support grow from the touched rows; None if the whole table is the better way."""
+        objective, tol = problem.objective, float(self.tol or 0)
+        max_cells = _LOCAL_SHARE * objective.n_cells
+        support = np.setdiff1d(problem.touched_rows(), problem.emptied_rows())
+
+        def target(norm: float) -> float:
+            # What the model's gradient was before, nobody has looked at: it counts in full.
+            goal = tol * float(np.hypot(norm, emptied_norm)) - problem.gradient_norm
+            return goal if goal > problem.gradient_norm else 0.0
+
+        local = solve_locally(
+            objective, problem.retained, theta, support, target, self._settings, max_cells
+        )
+        if not local.complete:
+            return None
+        before = float(np.hypot(local.gradient_norm[0], emptied_norm))
+        left = local.gradient_norm[1] + problem.gradient_norm
+        return ForgetOutcome(
+            local.theta,
+            "influence",
+            "residual-bounded",
+            local.status.value,
+            local.n_steps,
+            local.n_products,
+            _count_changed(problem.theta, local.theta),
+            (before, left),
+            left,
+            problem.converged,
+        )
+
+    def _unlearn_pruned(
+        self,
+        problem: ForgetProblem,
+        theta: Floats,
+        emptied_norm: float,
+        tilt: Floats | None,
+    ) -> ForgetOutcome | None:
+        """Move only what the pruner keeps; None if that does not meet the tolerance."""
+        rows = _kept_rows(self.pruner, problem)
+        restricted, table_rows = problem.objective.restrict(rows)
+        gradient = problem.objective.gradient(theta)
+        before = float(np.hypot(np.linalg.norm(gradient - _zero(tilt)), emptied_norm))
+        target = 0.0 if self.tol is None else 0.5 * self.tol * before
+        result = newton(
+            restricted,
+            theta[table_rows],
+            target,
+            self._settings,
+            tilt=None if tilt is None else _only(tilt, rows)[table_rows],
+        )
+        moved = theta.copy()
+        moved[table_rows] = result.theta
+        left = float(np.linalg.norm(problem.objective.gradient(moved) - _zero(tilt)))
+        share = restricted.n_cells / max(problem.objective.n_cells, 1)
+        met = self.tol is not None and left <= self.tol * before
+        if self.tol is not None and not met:
+            # The pruner left out rows that the tolerance needs: go on from here, everywhere.
+            return self._unlearn_everywhere(
+                problem, moved, emptied_norm, tilt, before, share * result.n_products
+            )
+        return _outcome(problem, moved, result, (before, left), tilt, met, share)
+
+    def _unlearn_everywhere(
+        self,
+        problem: ForgetProblem,
+        theta: Floats,
+        emptied_norm: float,
+        tilt: Floats | None,
+        before: float | None = None,
+        spent: float = 0.0,
+    ) -> ForgetOutcome:
+        """Newton on the whole table, then a warm refinement, then whatever `on_failure` says."""
+        tol = 0.0 if self.tol is None else float(self.tol)
+
+        def target(norm: float) -> float:
+            return tol * (before if before is not None else float(np.hypot(norm, emptied_norm)))
+
+        result = newton(problem.objective, theta, target, self._settings, tilt=tilt)
+        first = (
+            before if before is not None else float(np.hypot(result.gradient_norm[0], emptied_norm))
+        )
+        method, goal = "influence", tol * first
+        if self.tol is not None and not result.converged:
+            method = "influence+refine"
+            again = newton(problem.objective, result.theta, goal, _REFINE, tilt=tilt)
+            result = replace(
+                again,
+                n_steps=result.n_steps + again.n_steps,
+                n_products=result.n_products + again.n_products,
+            )
+        if self.tol is not None and not result.converged:
+            failed = self._fail(problem, result, first)
+            if failed is not None:
+                return failed
+        outcome = _outcome(
+            problem, result.theta, result, (first, result.gradient_norm[1]), tilt, result.converged
+        )
+        return replace(outcome, method=method, n_products=outcome.n_products + spent)
+
+    def _fail(
+        self, problem: ForgetProblem, result: NewtonResult, first: float
+    ) -> ForgetOutcome | None:
+        """Refit, raise, or warn and keep the best point."""
+        reached = result.gradient_norm[1] / first if first else 0.0
+        message = (
+            f"forget left {reached:.1e} of the gradient; tol={self.tol} was asked for. "
+            f"The last solve said: {result.status.value}."
+        )
+        if self.on_failure == "raise":
+            raise ForgetError(message + " The model is unchanged; use on_failure='refit'.")
+        if self.on_failure == "warn":
+            warnings.warn(message, NotConvergedWarning, stacklevel=2)
+            return None
+        outcome = RefitUnlearner().unlearn(problem)
+        return replace(
+            outcome,
+            status=f"refit, because influence ended so: {result.status.value}",
+            n_products=outcome.n_products + result.n_products,
+        )
+
+
+class RefitUnlearner(BaseEstimator):
+    """Fit again, from a cold start, on what remains: the slow answer that is always right.
+
+    See Also
+    --------
+    InfluenceUnlearner : Newton steps from the old parameters.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.influence import RefitUnlearner
+    >>> RefitUnlearner()
+    RefitUnlearner()
+    """
+
+    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
+        """Solve a forget problem by ``problem.refit``.
+
+        Parameters
+        ----------
+        problem : ForgetProblem
+            The model, the data and the request.
+
+        Returns
+        -------
+        outcome : ForgetOutcome
+        """
+        refitted = problem.refit()
+        before = float(np.linalg.norm(problem.objective.gradient(problem.theta)))
+        return ForgetOutcome(
+            refitted.theta,
+            "refit",
+            "refit",
+            "fitted again",
+            refitted.n_steps,
+            refitted.n_products,
+            len(refitted.theta),
+            (before, refitted.gradient_norm[1]),
+            refitted.gradient_norm[1],
+            refitted.converged,
+        )
+
+
+def _without_emptied(problem: ForgetProblem) -> tuple[Floats, float]:
+    """Set rows that lost everything to zero, their optimum; return the gradient settled."""
+    emptied = problem.emptied_rows()
+    theta = problem.theta.copy()
+    settled = problem.objective.ridge_gradient(theta, emptied)
+    theta[emptied] = problem.objective.layout.empty_rows(emptied)
+    return theta, float(np.linalg.norm(settled))
+
+
+def _kept_rows(pruner: Any, problem: ForgetProblem) -> NDArray[np.int64]:
+    """Rows that a pruner lets move."""
+    before, positions = problem.before, problem.positions
+    pairs = before.rows[positions], before.indices[positions]
+    fitted = clone(pruner).fit(before.to_csr(), forget=pairs)
+    kept = np.concatenate([fitted.user_support_, fitted.item_support_])
+    return np.setdiff1d(np.flatnonzero(kept), problem.emptied_rows())
+
+
+def _only(table: Floats, rows: NDArray[np.int64]) -> Floats:
+    out = np.zeros_like(table)
+    out[rows] = table[rows]
+    return out
+
+
+def _zero(tilt: Floats | None) -> Floats | float:
+    return 0.0 if tilt is None else tilt
+
+
+def _count_changed(old: Floats, new: Floats) -> int:
+    return int(np.count_nonzero((old != new).any(axis=1)))
+
+
+def _outcome(
+    problem: ForgetProblem,
+    theta: Floats,
+    result: NewtonResult,
+    norms: tuple[float, float],
+    tilt: Floats | None,
+    met: bool,
+    share: float = 1.0,
+) -> ForgetOutcome:
+    return ForgetOutcome(
+        theta,
+        "influence",
+        "residual-bounded" if met else "one-step",
+        result.status.value,
+        result.n_steps,
+        share * result.n_products,
+        _count_changed(problem.theta, theta),
+        norms,
+        norms[1] + (0.0 if tilt is None else float(np.linalg.norm(tilt))),
+        problem.converged and met,
+    )

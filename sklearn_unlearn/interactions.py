@@ -1,0 +1,352 @@
+"""The one data container: who met what, and with which value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from sklearn_unlearn.utils._interactions import (
+    concatenate_ranges,
+    index_dtype,
+    owned,
+    search_in_rows,
+    without,
+)
+
+__all__ = ["Interactions"]
+
+_ARRAYS = ("indptr", "indices", "values", "row_weights")
+_STATE = (*_ARRAYS[:3], "shape", "row_weights")
+
+
+class Interactions:
+    """An immutable table of observed (user, item) interactions.
+
+    The layout is a compressed sparse row matrix in canonical form: items ascend within each user,
+    no cell is stored twice, no stored value is zero. The place of an interaction in that order is
+    its *position*. Shapes never shrink: a user or an item without interactions keeps its index.
+
+    Use `from_matrix` to build one from data; the constructor trusts its arguments, keeps the arrays
+    themselves and makes them read-only.
+
+    Parameters
+    ----------
+    indptr : ndarray of int64, shape (n_users + 1,)
+        The interactions of user ``u`` have the positions ``indptr[u]`` to ``indptr[u + 1]``.
+
+    indices : ndarray of int32 or int64, shape (n_interactions,)
+        The item of each interaction.
+
+    values : ndarray of float64 or float32, shape (n_interactions,)
+        The value of each interaction.
+
+    shape : tuple of int
+        ``(n_users, n_items)``.
+
+    row_weights : ndarray of float64, shape (n_users,), or None, default=None
+        How much each user counts. Users without interactions have weight 1, so that nothing is kept
+        about them. None means that all weights are 1.
+
+    Notes
+    -----
+    Every array is read-only. Derived arrays (`rows`, `transpose_pattern`) are computed on first use
+    and kept, but never pickled.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> data = Interactions.from_matrix([[1, 0, 3], [0, 2, 0]])
+    >>> data
+    Interactions(n_users=2, n_items=3, n_interactions=3)
+    >>> data.locate([0, 0], [2, 1])
+    array([ 1, -1])
+    >>> data.remove([1]).to_csr().toarray()
+    array([[1., 0., 0.],
+           [0., 2., 0.]])
+    """
+
+    __slots__ = ("_cache", "indices", "indptr", "row_weights", "shape", "values")
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[Any]
+    values: NDArray[Any]
+    shape: tuple[int, int]
+    row_weights: NDArray[np.float64] | None
+    _cache: dict[str, Any]
+
+    def __init__(
+        self,
+        indptr: NDArray[np.int64],
+        indices: NDArray[Any],
+        values: NDArray[Any],
+        shape: tuple[int, int],
+        row_weights: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.__setstate__(
+            dict(zip(_STATE, (indptr, indices, values, shape, row_weights), strict=True))
+        )
+
+    # -- construction and state --------------------------------------------------------------------
+    @classmethod
+    def from_matrix(cls, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
+        """Copy a matrix into canonical form.
+
+        Parameters
+        ----------
+        X : sparse container or array-like, shape (n_users, n_items)
+            Duplicates are summed and zeros dropped. Nothing is rejected and nothing is written to.
+
+        sample_weight : array-like of shape (n_users,) or None, default=None
+            Weights of the users. A user of weight 0 loses its interactions.
+
+        Returns
+        -------
+        interactions : Interactions
+            It shares no memory with `X`.
+        """
+        X = X if sparse.issparse(X) else np.asarray(X)
+        dtype = np.float32 if X.dtype.kind == "f" and X.dtype.itemsize < 8 else np.float64
+        # Always a copy, and first of all: SciPy converts neither half precision nor foreign byte
+        # order, and sums of small integers would wrap around.
+        X = X.astype(dtype)
+        csr = X.tocsr() if sparse.issparse(X) else sparse.csr_array(X)
+        # Rebuilt: a flag that claims canonical form may be out of date.
+        csr = sparse.csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
+        csr.sum_duplicates()
+        weights = None
+        if sample_weight is not None:
+            weights = np.array(sample_weight, dtype=np.float64)
+            csr.data[np.repeat(weights == 0, np.diff(csr.indptr))] = 0
+        csr.eliminate_zeros()
+        items = csr.indices.astype(index_dtype(csr.shape[1]))
+        return cls(csr.indptr.astype(np.int64), items, owned(csr.data), csr.shape, weights)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        put = object.__setattr__
+        weights = state["row_weights"]
+        if weights is not None:
+            # What is left of a forgotten user must not tell how much it once counted.
+            weights = np.where(np.diff(state["indptr"]) > 0, weights, 1.0)
+        for name in _STATE:
+            put(self, name, weights if name == "row_weights" else state[name])
+        put(self, "shape", (int(state["shape"][0]), int(state["shape"][1])))
+        put(self, "_cache", {})
+        for name in _ARRAYS:
+            if getattr(self, name) is not None:
+                getattr(self, name).setflags(write=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _STATE}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"cannot set {name!r}: Interactions never change. Use remove() to make new ones."
+        )
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name!r}: Interactions never change.")
+
+    def __repr__(self) -> str:
+        return (
+            f"Interactions(n_users={self.n_users}, n_items={self.n_items}, "
+            f"n_interactions={self.n_interactions})"
+        )
+
+    # -- counts and views --------------------------------------------------------------------------
+    @property
+    def n_users(self) -> int:
+        """Number of rows, users without interactions included."""
+        return self.shape[0]
+
+    @property
+    def n_items(self) -> int:
+        """Number of columns, items without interactions included."""
+        return self.shape[1]
+
+    @property
+    def n_interactions(self) -> int:
+        """Number of stored interactions."""
+        return len(self.indices)
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """User of each interaction, shape (n_interactions,), read-only."""
+        if "rows" not in self._cache:
+            users = np.arange(self.n_users, dtype=index_dtype(self.n_users))
+            self._keep("rows", np.repeat(users, self.user_degrees))
+        return self._cache["rows"]
+
+    @property
+    def user_degrees(self) -> NDArray[np.int64]:
+        """Number of interactions of each user, shape (n_users,)."""
+        return np.diff(self.indptr)
+
+    @property
+    def item_degrees(self) -> NDArray[np.int64]:
+        """Number of interactions of each item, shape (n_items,)."""
+        if "transpose" in self._cache:
+            return np.diff(self._cache["transpose"][0])
+        return np.bincount(self.indices, minlength=self.n_items).astype(np.int64)
+
+    def transpose_pattern(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        """Return the same pattern item by item.
+
+        Returns
+        -------
+        indptr_T : ndarray of int64, shape (n_items + 1,)
+            Where each item starts in the other two arrays.
+
+        indices_T : ndarray of int, shape (n_interactions,)
+            The user of each entry, ascending within an item.
+
+        order_T : ndarray of int, shape (n_interactions,)
+            The position of each entry in user-major order: ``values[order_T]`` are the values.
+        """
+        if "transpose" not in self._cache:
+            positions = np.arange(self.n_interactions, dtype=index_dtype(self.n_interactions))
+            csr = sparse.csr_array((positions, self.indices, self.indptr), shape=self.shape)
+            csc = csr.tocsc()
+            users = owned(csc.indices.astype(index_dtype(self.n_users), copy=False))
+            self._keep("transpose", (csc.indptr.astype(np.int64), users, owned(csc.data)))
+        return self._cache["transpose"]
+
+    def _keep(self, name: str, value: Any) -> None:
+        for array in value if isinstance(value, tuple) else (value,):
+            array.setflags(write=False)
+        self._cache[name] = value
+
+    def to_csr(self) -> sparse.csr_array:
+        """Return a SciPy matrix, shape (n_users, n_items), over the same read-only arrays."""
+        csr = sparse.csr_array((self.values, self.indices, self.indptr), shape=self.shape)
+        csr.has_canonical_format = True
+        return csr
+
+    # -- queries -----------------------------------------------------------------------------------
+    def locate(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.int64]:
+        """Find the positions of (user, item) pairs.
+
+        Parameters
+        ----------
+        users, items : array-like of int, shape (n_pairs,)
+            Pairs within the table's shape.
+
+        Returns
+        -------
+        positions : ndarray of int64, shape (n_pairs,)
+            The position of each pair, or -1 where the pair is not stored.
+        """
+        rows, columns = np.asarray(users, np.int64), np.asarray(items, np.int64)
+        return search_in_rows(self.indptr, self.indices, rows, columns)
+
+    def contains(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which (user, item) pairs are stored.
+
+        Parameters
+        ----------
+        users, items : array-like of int, shape (n_pairs,)
+            Pairs within the table's shape.
+
+        Returns
+        -------
+        stored : ndarray of bool, shape (n_pairs,)
+            Whether each pair is stored.
+        """
+        return self.locate(users, items) >= 0
+
+    def incident(
+        self, user_mask: ArrayLike | None = None, item_mask: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Find the interactions that touch any of some users or any of some items.
+
+        Parameters
+        ----------
+        user_mask : array-like of bool, shape (n_users,), or None, default=None
+            Users to take whole.
+
+        item_mask : array-like of bool, shape (n_items,), or None, default=None
+            Items to take whole.
+
+        Returns
+        -------
+        positions : ndarray of int64
+            Sorted, each once.
+        """
+        found = [np.empty(0, np.int64)]
+        if user_mask is not None:
+            found.append(concatenate_ranges(self.indptr, np.flatnonzero(user_mask)))
+        if item_mask is not None and "transpose" in self._cache:
+            indptr, _, order = self._cache["transpose"]
+            found.append(order[concatenate_ranges(indptr, np.flatnonzero(item_mask))])
+        elif item_mask is not None and np.any(item_mask):
+            found.append(np.flatnonzero(np.asarray(item_mask)[self.indices]))
+        return np.unique(np.concatenate(found)).astype(np.int64, copy=False)
+
+    # -- derived tables ----------------------------------------------------------------------------
+    def remove(self, positions: ArrayLike) -> Interactions:
+        """Return new interactions without some of these.
+
+        Parameters
+        ----------
+        positions : array-like of int, or of bool and shape (n_interactions,)
+            What goes, in any order; repeats are harmless.
+
+        Returns
+        -------
+        retained : Interactions
+            Of the same shape. It shares no memory with this table. A transposed pattern that was
+            already computed is carried over.
+        """
+        gone = self._as_positions(positions)
+        users = np.searchsorted(self.indptr, gone, side="right") - 1
+        lost = np.zeros(self.n_users + 1, np.int64)
+        np.cumsum(np.bincount(users, minlength=self.n_users), out=lost[1:])
+        retained = Interactions(
+            np.asarray(self.indptr) - lost,
+            without(self.indices, gone),
+            without(self.values, gone),
+            self.shape,
+            self.row_weights,
+        )
+        if "transpose" in self._cache:
+            retained._keep("transpose", self._transpose_without(gone, users))
+        return retained
+
+    def subset(self, positions: ArrayLike) -> Interactions:
+        """Return new interactions with only some of these.
+
+        Parameters
+        ----------
+        positions : array-like of int, or of bool and shape (n_interactions,)
+            What stays.
+
+        Returns
+        -------
+        chosen : Interactions
+            Of the same shape. It shares no memory with this table.
+        """
+        stays = np.zeros(self.n_interactions, bool)
+        stays[self._as_positions(positions)] = True
+        return self.remove(~stays)
+
+    def _as_positions(self, positions: ArrayLike) -> NDArray[np.int64]:
+        positions = np.asarray(positions)
+        if positions.dtype == bool:
+            return np.flatnonzero(positions)
+        return np.unique(positions).astype(np.int64)
+
+    def _transpose_without(
+        self, gone: NDArray[np.int64], users: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], ...]:
+        indptr, indices, order = self._cache["transpose"]
+        items = self.indices[gone]
+        gone_T = np.sort(search_in_rows(indptr, indices, items, users))
+        lost = np.zeros(self.n_items + 1, np.int64)
+        np.cumsum(np.bincount(items, minlength=self.n_items), out=lost[1:])
+        before = np.zeros(self.n_interactions, order.dtype)
+        before[gone] = 1
+        np.cumsum(before, out=before)
+        order = without(order, gone_T)
+        return indptr - lost, without(indices, gone_T), order - before[order]

@@ -1,0 +1,91 @@
+"""Splits that keep every user and item in both parts."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, check_random_state
+
+
+def split_interactions(
+    X: Any, test_size: float | int = 0.2, random_state: Any = None
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Split the interactions at random into a training and a test matrix.
+
+    Single interactions are drawn, not users: both parts keep the shape of `X`, so positions mean
+    the same in both, and a user or an item may be left with nothing in one of them.
+
+    Parameters
+    ----------
+    X : {array, sparse} of shape (n_users, n_items)
+        Interactions. Duplicates are summed and stored zeros dropped. Never written to.
+    test_size : float or int, default=0.2
+        A float between 0 and 1 is the share of interactions that go to the test part, rounded; an
+        int is their number. Both parts get at least one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draw. Pass an int for the same split at every call.
+
+    Returns
+    -------
+    X_train, X_test : csr_array of shape (n_users, n_items)
+        Parts without a common entry; their sum is `X`.
+
+    Raises
+    ------
+    TypeError
+        If `test_size` is not a number.
+    ValueError
+        If a part would be empty, or `X` is not a finite matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.model_selection import split_interactions
+    >>> X = np.arange(12.0).reshape(3, 4)
+    >>> X_train, X_test = split_interactions(X, test_size=0.25, random_state=0)
+    >>> X_train.nnz, X_test.nnz
+    (8, 3)
+    >>> bool((X_train.toarray() + X_test.toarray() == X).all())
+    True
+    """
+    checked = check_array(X, accept_sparse="csr", dtype="numeric", input_name="X")
+    X = sparse.csr_array(checked, copy=True)
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    n_test = _n_test(test_size, X.nnz)
+    in_test = np.zeros(X.nnz, dtype=bool)
+    in_test[check_random_state(random_state).permutation(X.nnz)[:n_test]] = True
+    return _keep(X, ~in_test), _keep(X, in_test)
+
+
+def _n_test(test_size: Any, n_interactions: int) -> int:
+    """Turn a share or a number into a number that leaves both parts something."""
+    if isinstance(test_size, bool | np.bool_) or not isinstance(test_size, Real):
+        raise TypeError(
+            f"test_size={test_size!r}; expected a float between 0 and 1 or an int. "
+            f"Pass 0.2 for a fifth."
+        )
+    if isinstance(test_size, Integral):
+        n_test = int(test_size)
+    elif 0 < float(test_size) < 1:
+        n_test = round(float(test_size) * n_interactions)
+    else:
+        raise ValueError(
+            f"test_size={test_size}; expected a float between 0 and 1, both excluded, or an int. "
+            f"Pass an int for a number of interactions."
+        )
+    if not 0 < n_test < n_interactions:
+        raise ValueError(
+            f"test_size={test_size} puts {n_test} of {n_interactions} interactions into the test "
+            f"part; expected at least one in each part. Pass another test_size or more data."
+        )
+    return n_test
+
+
+def _keep(X: sparse.csr_array, kept: np.ndarray) -> sparse.csr_array:
+    """Return the entries of X that a mask over its data selects."""
+    indptr = np.concatenate([[0], np.cumsum(kept)])[X.indptr]
+    return sparse.csr_array((X.data[kept], X.indices[kept], indptr), shape=X.shape)

@@ -1,0 +1,220 @@
+"""What fitting and forgetting ask of an objective, and the table of parameters they share.
+
+Conventions
+-----------
+theta is one table of shape ``(n_users + n_items, width)``, users first. Its first ``n_factors``
+columns are latent. With biases there are two more columns: user rows are ``[z_u, b_u, 1]`` and item
+rows ``[z_i, 1, b_i]``, so that every score is the plain product ``<theta_u, theta_i>``. The two
+columns of ones are *fixed*: gradients and Hessian products are zero there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator
+
+from sklearn_unlearn.influence.backends import Backend
+
+__all__ = ["Evaluation", "FactorObjective", "Layout", "Objective"]
+
+Floats = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape of the table theta, and which of its columns are free.
+
+    Parameters
+    ----------
+    n_users, n_items : int
+        Rows of each kind.
+
+    n_factors : int
+        Latent columns.
+
+    fit_bias : bool
+        Whether the two bias columns are there.
+    """
+
+    n_users: int
+    n_items: int
+    n_factors: int
+    fit_bias: bool
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.n_factors + 2 * self.fit_bias
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of theta."""
+        return self.n_users + self.n_items, self.width
+
+    def mask_fixed(self, table: Floats) -> Floats:
+        """Set the fixed columns of a table to zero, in place."""
+        if self.fit_bias:
+            table[: self.n_users, self.n_factors + 1] = 0
+            table[self.n_users :, self.n_factors] = 0
+        return table
+
+    def pack(self, Z: Floats, biases: Floats | None = None) -> Floats:
+        """Make theta from latent rows, shape (n_rows, n_factors), and one bias a row."""
+        if not self.fit_bias:
+            return np.array(Z, dtype=np.float64)
+        theta = np.ones(self.shape)
+        theta[:, : self.n_factors] = Z
+        b = np.zeros(len(theta)) if biases is None else biases
+        theta[: self.n_users, self.n_factors] = b[: self.n_users]
+        theta[self.n_users :, self.n_factors + 1] = b[self.n_users :]
+        return theta
+
+    def biases(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Biases of users and of items, views of theta."""
+        k, m = self.n_factors, self.n_users
+        return theta[:m, k], theta[m:, k + 1]
+
+    def empty_rows(self, rows: NDArray[Any]) -> Floats:
+        """Parameters of rows without interactions: zero, but for the columns of ones."""
+        table = np.zeros((len(rows), self.width))
+        if self.fit_bias:
+            table[np.arange(len(rows)), self.n_factors + (rows < self.n_users)] = 1
+        return table
+
+    def for_rows(self, n_users: int, n_items: int) -> Layout:
+        """Layout of a part of the table."""
+        return Layout(n_users, n_items, self.n_factors, self.fit_bias)
+
+
+class Evaluation(ABC):
+    """An objective at one point: what was computed for the value serves the Hessian too."""
+
+    theta: Floats
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """Value of the objective."""
+
+    @property
+    @abstractmethod
+    def gradient(self) -> Floats:
+        """Gradient, a table like theta."""
+
+    @abstractmethod
+    def hessian_product(self, V: Floats) -> Floats:
+        """Hessian times a table of directions, zero in fixed columns."""
+
+    @abstractmethod
+    def hessian_diagonal(self) -> Floats:
+        """Diagonal of the Hessian, a table like theta; 1 in fixed columns."""
+
+    @abstractmethod
+    def blocks(self, *, users_only: bool = False) -> Floats:
+        """Diagonal (width, width) blocks of the Hessian, one a row; identity where fixed."""
+
+
+class Objective(ABC):
+    """A function of theta that is pure and immutable."""
+
+    layout: Layout
+
+    @property
+    @abstractmethod
+    def has_gauge(self) -> bool:
+        """Whether rotating the latent columns of theta leaves the value alone."""
+
+    @property
+    @abstractmethod
+    def n_cells(self) -> int:
+        """Number of cells that one product walks."""
+
+    @abstractmethod
+    def at(self, theta: Floats) -> Evaluation:
+        """Evaluate at a point."""
+
+    @abstractmethod
+    def thaw(self) -> Objective:
+        """Let every row of a restricted table move; cells that it leaves out stay out."""
+
+    @abstractmethod
+    def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
+        """Gradient of the penalty alone in some rows."""
+
+    @abstractmethod
+    def restrict(self, rows: NDArray[Any]) -> tuple[Objective, NDArray[Any]]:
+        """Keep only some rows free.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Rows of theta that may move.
+
+        Returns
+        -------
+        restricted : Objective
+            Of a smaller table; it walks only the interactions incident to `rows`.
+        table_rows : ndarray of int
+            Rows of theta that make up the smaller table, those beside `rows` included: fixed, but
+            needed for scores.
+        """
+
+    def value(self, theta: Floats) -> float:
+        """Value at a point."""
+        return self.at(theta).value
+
+    def gradient(self, theta: Floats) -> Floats:
+        """Gradient at a point."""
+        return self.at(theta).gradient
+
+
+class FactorObjective(Objective):
+    """An objective of factors and biases: what the start of a fit and a certificate ask beside."""
+
+    backend: Backend
+
+    @property
+    @abstractmethod
+    def gradient_scale(self) -> float:
+        """Norm of the slopes at score zero: the unit of gradient tolerances."""
+
+    @abstractmethod
+    def with_factors(self, n_factors: int) -> FactorObjective:
+        """Return the same objective for another number of latent columns."""
+
+    @abstractmethod
+    def freeze_items(self) -> FactorObjective:
+        """Let only users move."""
+
+    @abstractmethod
+    def residual_operator(self, theta: Floats) -> LinearOperator:
+        """Residual matrix dloss/dscores, scaled so that a norm of at most 1 certifies theta."""
+
+    @abstractmethod
+    def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
+        """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
+
+    @abstractmethod
+    def damping_of(self, theta: Floats, step: Floats) -> Floats:
+        """Length at which each user may take its Newton step, shape (n_users,)."""
+
+    @abstractmethod
+    def score_spectrum(self, theta: Floats) -> Floats:
+        """Singular values of the scaled latent scores."""
+
+    @abstractmethod
+    def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
+        """Value of the convex problem in the scores."""
+
+    @abstractmethod
+    def dual_value(self, theta: Floats, shrink: float) -> float:
+        """Dual value at the slopes of theta times `shrink`."""
+
+    @abstractmethod
+    def prediction_bound(self, theta: Floats, shrink: float, gap: float) -> float:
+        """Bound of the distance to any model with no larger gap."""

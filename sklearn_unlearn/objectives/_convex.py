@@ -1,0 +1,89 @@
+"""The convex problem behind a pointwise factor model: spectrum, primal, dual, bound.
+
+See `influence._certificate` for the mathematics; here are the sums.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sklearn_unlearn.objectives._pointwise import PointwiseObjective
+
+__all__ = ["convex_value", "dual_value", "prediction_bound", "score_spectrum"]
+
+Floats = NDArray[Any]
+
+
+def score_spectrum(objective: PointwiseObjective, theta: Floats) -> Floats:
+    """Singular values of ``L_u^1/2 P Q' L_i^1/2``, from two QR decompositions."""
+    k, m = objective.layout.n_factors, objective.layout.n_users
+    scaled = theta[:, :k] * np.sqrt(objective.factor_ridge)[:, None]
+    left = np.linalg.qr(scaled[:m], mode="r")
+    right = np.linalg.qr(scaled[m:], mode="r")
+    return np.linalg.svd(np.asarray(left) @ np.asarray(right).T, full_matrices=False)[1]
+
+
+def convex_value(objective: PointwiseObjective, theta: Floats, nuclear_norm: float) -> float:
+    """Losses, plus the nuclear norm in place of the penalty on the factors, plus that on biases."""
+    losses = objective.loss.value(objective.scores(theta), objective.targets)
+    total = losses.sum() if objective.weights is None else objective.weights @ losses
+    return float(total + nuclear_norm + 0.5 * _bias_penalty(objective, theta))
+
+
+def _bias_penalty(objective: PointwiseObjective, theta: Floats) -> float:
+    if not objective.layout.fit_bias:
+        return 0.0
+    biases = objective.layout.biases(theta)
+    return sum(float(r @ (b * b)) for r, b in zip(_bias_ridges(objective), biases, strict=True))
+
+
+def _bias_ridges(objective: PointwiseObjective) -> tuple[Floats, Floats]:
+    return objective.layout.biases(np.asarray(objective.ridge))
+
+
+def dual_value(objective: PointwiseObjective, theta: Floats, shrink: float) -> float:
+    """Dual objective at the slopes of theta times `shrink`, which must make them feasible."""
+    o = objective
+    slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
+    terms = o.loss.conjugate(slopes, o.targets) - slopes * o.offset
+    total = -float(terms.sum() if o.weights is None else o.weights @ terms)
+    if o.layout.fit_bias:
+        weighted = slopes if o.weights is None else slopes * o.weights
+        n_users, n_items = o.pattern.shape
+        rows = np.repeat(np.arange(n_users), np.diff(o.pattern.indptr))
+        by_user = np.bincount(rows, weighted, n_users)
+        by_item = np.bincount(o.pattern.indices, weighted, n_items)
+        user_ridge, item_ridge = _bias_ridges(o)
+        total -= 0.5 * float((by_user**2 / user_ridge).sum() + (by_item**2 / item_ridge).sum())
+    return total
+
+
+def prediction_bound(
+    objective: PointwiseObjective, theta: Floats, shrink: float, gap: float
+) -> float:
+    r"""Bound the distance to any model whose gap is no larger, as a root mean square of scores.
+
+    Let x* be the optimum, G the gap, and rho the dual point, feasible by construction. Fenchel and
+    Young give :math:`\sum B(x^*, \tilde x) \le G` with B the Bregman divergence of the losses and
+    :math:`\tilde x` the scores whose slope is rho: it bounds every single :math:`|x^*_e - \tilde
+    x_e|`, and with it the curvature at x*. For any x of objective at most G above the optimum,
+    :math:`\sum B(x, x^*) \le G`, so the sum of :math:`(x - x^*)^2` is bounded by G over the
+    smallest such curvature. Two such models are at most twice that apart.
+    """
+    o = objective
+    if not o.n_cells:
+        return 0.0
+    slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
+    curvature = o.loss.curvature_at_slope(slopes, o.targets)
+    lowest = float((curvature if o.weights is None else curvature * o.weights).min())
+    if not (lowest > 0 and np.isfinite(gap)):
+        return float("inf")
+    lowest *= o.loss.curvature_kept(o.loss.max_shift(gap / lowest))
+    if not lowest > 0:
+        return float("inf")
+    # max_shift bounds one score by the gap; together the squares are bounded likewise.
+    return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(o.n_cells))

@@ -1,0 +1,160 @@
+"""Losses of one score against one target: value, slope, curvature, and the conjugate.
+
+A loss knows arrays of scores and targets and nothing above them. With ``s`` the score and ``y`` the
+target:
+
+======== ============================== ================== =====================
+name     value l(s)                     slope l'(s)        curvature l''(s)
+======== ============================== ================== =====================
+squared  (s - y)^2 / 2                  s - y              1
+logistic log(1 + exp(s)) - y s          expit(s) - y       expit(s) expit(-s)
+======== ============================== ================== =====================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, xlog1py, xlogy
+
+__all__ = ["LOSSES", "LogisticLoss", "Loss", "SquaredLoss"]
+
+Floats = NDArray[Any]
+
+
+class Loss(Protocol):
+    """What an objective and a certificate ask of a loss."""
+
+    name: str
+    is_curved: bool  # whether the curvature changes with the score
+
+    def targets(self, values: Floats) -> Floats:
+        """Targets that belong to the values of a matrix of interactions."""
+
+    def value(self, scores: Floats, targets: Floats) -> Floats:
+        """Loss of each score."""
+
+    def derivatives(self, scores: Floats, targets: Floats) -> tuple[Floats, Floats]:
+        """Slope and curvature of each loss."""
+
+    def conjugate(self, slopes: Floats, targets: Floats) -> Floats:
+        """Convex conjugate ``sup_s slope * s - l(s)``; infinite where no score has the slope."""
+
+    def curvature_at_slope(self, slopes: Floats, targets: Floats) -> Floats:
+        """Curvature at the score that has this slope."""
+
+    def max_shift(self, ratio: float) -> float:
+        """Upper bound of ``|d|`` given ``l(s + d) - l(s) - l'(s) d <= ratio * l''(s)``."""
+
+    def curvature_kept(self, shift: float) -> float:
+        """Lower bound of the share of its curvature that a loss keeps within `shift`."""
+
+    def offset(self, targets: Floats, weights: Floats | None) -> float:
+        """Best constant score."""
+
+
+class SquaredLoss:
+    """Half the squared error of a rating."""
+
+    name = "squared"
+    is_curved = False
+
+    def targets(self, values: Floats) -> Floats:
+        """Targets that belong to the values of a matrix: the values, ratings, themselves."""
+        return np.asarray(values, dtype=np.float64)
+
+    def value(self, scores: Floats, targets: Floats) -> Floats:
+        """Loss of each score."""
+        return 0.5 * (scores - targets) ** 2
+
+    def derivatives(self, scores: Floats, targets: Floats) -> tuple[Floats, Floats]:
+        """Slope and curvature of each loss."""
+        return scores - targets, np.ones_like(scores)
+
+    def conjugate(self, slopes: Floats, targets: Floats) -> Floats:
+        """Convex conjugate: ``slope^2 / 2 + slope * y``."""
+        return slopes * (0.5 * slopes + targets)
+
+    def curvature_at_slope(self, slopes: Floats, targets: Floats) -> Floats:
+        """Curvature at the score that has this slope."""
+        return np.ones_like(slopes)
+
+    def max_shift(self, ratio: float) -> float:
+        """Upper bound of ``|d|`` given ``d^2 / 2 <= ratio``."""
+        return math.sqrt(2 * ratio)
+
+    def curvature_kept(self, shift: float) -> float:
+        """Lower bound of the share of its curvature that a loss keeps within `shift`."""
+        return 1.0
+
+    def offset(self, targets: Floats, weights: Floats | None) -> float:
+        """Best constant score: the mean rating."""
+        return float(np.average(targets, weights=weights)) if len(targets) else 0.0
+
+
+class LogisticLoss:
+    """Negative log-likelihood of a label, 1 for a positive value and 0 for a negative one."""
+
+    name = "logistic"
+    is_curved = True
+
+    def targets(self, values: Floats) -> Floats:
+        """Targets that belong to the values of a matrix: the sign is the label."""
+        return (np.asarray(values) > 0).astype(np.float64)
+
+    def value(self, scores: Floats, targets: Floats) -> Floats:
+        """Loss of each score."""
+        return np.maximum(scores, 0) + np.log1p(np.exp(-np.abs(scores))) - targets * scores
+
+    def derivatives(self, scores: Floats, targets: Floats) -> tuple[Floats, Floats]:
+        """Slope and curvature of each loss."""
+        # expit(-s), not 1 - expit(s), which is 0 long before the curvature is.
+        probability, complement = expit(scores), expit(-scores)
+        return probability - targets, probability * complement
+
+    def conjugate(self, slopes: Floats, targets: Floats) -> Floats:
+        """Convex conjugate: the negative entropy of the probability ``slope + y``."""
+        p = slopes + targets
+        inside = (p >= 0) & (p <= 1)
+        p = np.clip(p, 0, 1)
+        return np.where(inside, xlogy(p, p) + xlog1py(1 - p, -p), np.inf)
+
+    def curvature_at_slope(self, slopes: Floats, targets: Floats) -> Floats:
+        """Curvature at the score that has this slope."""
+        p = np.clip(slopes + targets, 0, 1)
+        return p * (1 - p)
+
+    def max_shift(self, ratio: float) -> float:
+        """Upper bound of ``|d|`` given ``l(s + d) - l(s) - l'(s) d <= ratio * l''(s)``.
+
+        Because ``|l'''| <= l''``, the left side is at least ``l''(s) (exp(-|d|) + |d| - 1)``, which
+        is at least ``l''(s) d^2 / (2 + |d|)`` [1]_. Solve ``d^2 <= ratio (2 + d)``.
+
+        References
+        ----------
+        .. [1] Bach, "Self-concordant analysis for logistic regression", Electronic Journal of
+           Statistics 4, 2010, proposition 1.
+        """
+        return 0.5 * (ratio + math.sqrt(ratio * ratio + 8 * ratio))
+
+    def curvature_kept(self, shift: float) -> float:
+        """Lower bound of the share of its curvature that a loss keeps within `shift`.
+
+        The third derivative is at most the second, in absolute value.
+        """
+        return math.exp(-shift)
+
+    def offset(self, targets: Floats, weights: Floats | None) -> float:
+        """Best constant score: the logit of the share of positives."""
+        if not len(targets):
+            return 0.0
+        share = float(np.average(targets, weights=weights))
+        # All labels alike: the logit is infinite; half an observation keeps it finite.
+        share = min(max(share, 0.5 / len(targets)), 1 - 0.5 / len(targets))
+        return math.log(share) - math.log1p(-share)
+
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SquaredLoss(), LogisticLoss())}

@@ -1,0 +1,343 @@
+"""Pointwise objective: a loss on every observed cell, and an L2 penalty on every row.
+
+Conventions
+-----------
+``P = theta[:n_users]``, ``Q = theta[n_users:]``; ``s = <P_u, Q_i> + offset`` on the observed cells,
+``r = c l'(s)`` and ``w = c l''(s)``, with ``c`` the weight of the cell. As sparse matrices on the
+pattern, R and W:
+
+    J    = sum c l(s, y) + sum ridge * theta^2 / 2
+    grad = [R Q ; R' P] + ridge * theta
+    H V  = [W(V) Q + R V_Q ; W(V)' P + R' V_P] + ridge * V,   W(V) = w * (<V_P, Q> + <P, V_Q>)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from sklearn_unlearn.influence.backends import Backend, Pattern
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import _convex
+from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout
+from sklearn_unlearn.objectives._losses import LOSSES, Loss
+from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype
+
+__all__ = ["PointwiseObjective"]
+
+Floats = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PointwiseObjective(FactorObjective):
+    """Sum of losses over observed cells plus a ridge; pure and immutable.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        The observed cells.
+
+    targets : ndarray, shape (n_interactions,)
+        What the loss compares each score with.
+
+    loss : Loss
+        Loss of one score.
+
+    layout : Layout
+        Shape of theta.
+
+    ridge : ndarray, shape of theta
+        Weight of each squared parameter; may be broadcast from fewer numbers.
+
+    factor_ridge : ndarray, shape (n_users + n_items,)
+        The same for the latent columns, which share one weight a row.
+
+    backend : Backend
+        Arithmetic.
+
+    offset : float, default=0.0
+        Constant added to every score.
+
+    weights : ndarray, shape (n_interactions,), or None, default=None
+        Weight of each cell; None is 1.
+
+    frozen_rows : ndarray of int, or None, default=None
+        Rows that do not move: derivatives are zero there.
+    """
+
+    pattern: Pattern
+    targets: Floats
+    loss: Loss
+    layout: Layout
+    ridge: Floats
+    factor_ridge: Floats
+    backend: Backend
+    offset: float = 0.0
+    weights: Floats | None = None
+    frozen_rows: NDArray[Any] | None = None
+
+    @classmethod
+    def from_interactions(
+        cls,
+        data: Interactions,
+        *,
+        loss: str,
+        n_factors: int,
+        regularization: float,
+        bias_regularization: float | tuple[float, float],
+        fit_bias: bool,
+        global_mean: bool,
+        backend: Backend,
+        offset: float | None = None,
+    ) -> PointwiseObjective:
+        """State the objective of a matrix factorisation.
+
+        A user of weight ``c`` counts like ``c`` users with the same row: its losses and its penalty
+        are both multiplied. `offset` stands for the global mean of other data.
+        """
+        layout = Layout(data.n_users, data.n_items, n_factors, fit_bias)
+        columns = np.full(layout.width, float(regularization))
+        columns[n_factors:] = bias_regularization if fit_bias else ()
+        ridge = np.broadcast_to(columns, layout.shape)
+        factor_ridge = np.full(layout.shape[0], float(regularization))
+        weights = None
+        if data.row_weights is not None:
+            row_weights = np.concatenate([data.row_weights, np.ones(data.n_items)])
+            ridge, factor_ridge = ridge * row_weights[:, None], factor_ridge * row_weights
+            weights = data.row_weights[data.rows]
+        targets = LOSSES[loss].targets(data.values)
+        if offset is None:
+            offset = LOSSES[loss].offset(targets, weights) if global_mean else 0.0
+        return cls(
+            Pattern.from_interactions(data),
+            targets,
+            LOSSES[loss],
+            layout,
+            ridge,
+            factor_ridge,
+            backend,
+            offset,
+            weights,
+        )
+
+    @property
+    def has_gauge(self) -> bool:
+        """Whether rotating the latent columns of theta leaves the value alone."""
+        return self.frozen_rows is None
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells that one product walks."""
+        return self.pattern.n_interactions
+
+    def thaw(self) -> PointwiseObjective:
+        """Let every row of a restricted table move; cells that it leaves out stay out."""
+        return replace(self, frozen_rows=None)
+
+    def at(self, theta: Floats) -> PointwiseEvaluation:
+        """Evaluate at a point."""
+        return PointwiseEvaluation(self, theta)
+
+    def scores(self, theta: Floats) -> Floats:
+        """Scores of the observed cells, shape (n_interactions,)."""
+        m = self.layout.n_users
+        return self.backend.sddmm(self.pattern, (theta[:m], theta[m:])) + self.offset
+
+    def both_ways(self, *terms: tuple[Floats, Floats]) -> Floats:
+        """Sum over terms (weights, table) of ``[M Q ; M' P]``, with M of these weights."""
+        m = self.layout.n_users
+        users = self.backend.spmm(self.pattern, *((w, T[m:]) for w, T in terms))
+        items = self.backend.spmm(self.pattern, *((w, T[:m]) for w, T in terms), transpose=True)
+        return np.concatenate([users, items])
+
+    def mask(self, table: Floats) -> Floats:
+        """Set to zero what does not move, in place."""
+        if self.frozen_rows is not None:
+            table[self.frozen_rows] = 0
+        return self.layout.mask_fixed(table)
+
+    @property
+    def gradient_scale(self) -> float:
+        """Norm of the slopes at score zero: the unit of gradient tolerances."""
+        slopes = self.loss.derivatives(np.full_like(self.targets, self.offset), self.targets)[0]
+        return float(np.linalg.norm(slopes if self.weights is None else slopes * self.weights))
+
+    def with_factors(self, n_factors: int) -> PointwiseObjective:
+        """Return the same objective for another number of latent columns."""
+        latent = np.broadcast_to(self.factor_ridge[:, None], (len(self.factor_ridge), n_factors))
+        biases = self.ridge[:, self.layout.n_factors :]
+        layout = replace(self.layout, n_factors=n_factors)
+        return replace(self, layout=layout, ridge=np.concatenate([latent, biases], axis=1))
+
+    def residual_operator(self, theta: Floats) -> LinearOperator:
+        """Slopes on the pattern, rows and columns divided by the root of their ridge."""
+        scale = 1 / np.sqrt(self.factor_ridge)
+        users, items = np.split(scale, [self.layout.n_users])
+        slopes = self.at(theta).derivatives[0] * np.repeat(users, np.diff(self.pattern.indptr))
+        slopes = slopes * items[self.pattern.indices]
+        return aslinearoperator(
+            csr_array((slopes, self.pattern.indices, self.pattern.indptr), self.pattern.shape)
+        )
+
+    def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
+        """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
+        scale = 1 / np.sqrt(self.factor_ridge)
+        return np.concatenate([left, right]) * values * scale[:, None]
+
+    def score_spectrum(self, theta: Floats) -> Floats:
+        """Singular values of the scaled latent scores."""
+        return _convex.score_spectrum(self, theta)
+
+    def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
+        """Value of the convex problem in the scores."""
+        return _convex.convex_value(self, theta, nuclear_norm)
+
+    def dual_value(self, theta: Floats, shrink: float) -> float:
+        """Dual value at the slopes of theta times `shrink`."""
+        return _convex.dual_value(self, theta, shrink)
+
+    def prediction_bound(self, theta: Floats, shrink: float, gap: float) -> float:
+        """Bound of the distance to any model with no larger gap."""
+        return _convex.prediction_bound(self, theta, shrink, gap)
+
+    def damping_of(self, theta: Floats, step: Floats) -> Floats:
+        """Length at which each user may take its Newton step: see `solve_rows`."""
+        if not self.loss.is_curved:
+            return np.ones(len(step))
+        m = self.layout.n_users
+        change = np.abs(self.backend.sddmm(self.pattern, (step, theta[m:])))
+        largest = np.zeros(m)
+        np.maximum.at(largest, np.repeat(np.arange(m), np.diff(self.pattern.indptr)), change)
+        return np.where(largest > 0, np.log1p(largest) / np.where(largest > 0, largest, 1), 1.0)
+
+    def freeze_items(self) -> PointwiseObjective:
+        """Let only users move."""
+        return replace(self, frozen_rows=np.arange(self.layout.n_users, self.layout.shape[0]))
+
+    def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
+        """Gradient of the penalty alone in some rows."""
+        fixed = self.layout.empty_rows(rows) != 0
+        return np.where(fixed, 0.0, self.ridge[rows] * theta[rows])
+
+    def restrict(self, rows: NDArray[Any]) -> tuple[PointwiseObjective, NDArray[Any]]:
+        """Keep only some rows free: walk only the interactions incident to them."""
+        m = self.layout.n_users
+        free = np.zeros(self.layout.shape[0], bool)
+        free[rows] = True
+        cells, users, items = _incident(self.pattern, free)
+        user_ids = np.union1d(users, rows[rows < m])
+        item_ids = np.union1d(items, rows[rows >= m] - m)
+        layout = self.layout.for_rows(len(user_ids), len(item_ids))
+        table_rows = np.concatenate([user_ids, item_ids + m])
+        restricted = replace(
+            self,
+            pattern=_pattern(
+                np.searchsorted(user_ids, users),
+                np.searchsorted(item_ids, items),
+                (layout.n_users, layout.n_items),
+            ),
+            targets=self.targets[cells],
+            layout=layout,
+            ridge=self.ridge[table_rows],
+            factor_ridge=self.factor_ridge[table_rows],
+            weights=None if self.weights is None else self.weights[cells],
+            frozen_rows=np.flatnonzero(~free[table_rows]),
+        )
+        return restricted, table_rows
+
+
+class PointwiseEvaluation(Evaluation):
+    """A pointwise objective at one point."""
+
+    def __init__(self, objective: PointwiseObjective, theta: Floats) -> None:
+        self.objective = objective
+        self.theta = theta
+        self.scores = objective.scores(theta)
+
+    @cached_property
+    def value(self) -> float:
+        """Value of the objective."""
+        o = self.objective
+        losses = o.loss.value(self.scores, o.targets)
+        total = losses.sum() if o.weights is None else o.weights @ losses
+        moving = o.layout.mask_fixed(self.theta.copy())
+        return float(total + 0.5 * np.vdot(moving, o.ridge * moving))
+
+    @cached_property
+    def derivatives(self) -> tuple[Floats, Floats]:
+        """Weighted slope r and curvature w of every observed cell."""
+        o = self.objective
+        slope, curvature = o.loss.derivatives(self.scores, o.targets)
+        if o.weights is not None:
+            slope, curvature = slope * o.weights, curvature * o.weights
+        return slope, curvature
+
+    @cached_property
+    def gradient(self) -> Floats:
+        """Gradient, a table like theta."""
+        o = self.objective
+        table = o.both_ways((self.derivatives[0], self.theta))
+        table += o.ridge * self.theta
+        return o.mask(table)
+
+    def hessian_product(self, V: Floats) -> Floats:
+        """Hessian times a table of directions that is zero where nothing moves."""
+        o, theta, m = self.objective, self.theta, self.objective.layout.n_users
+        r, w = self.derivatives
+        change = o.backend.sddmm(o.pattern, (V[:m], theta[m:]), (theta[:m], V[m:]))
+        change *= w
+        table = o.both_ways((change, theta), (r, V))
+        table += o.ridge * V
+        return o.mask(table)
+
+    def hessian_diagonal(self) -> Floats:
+        """Diagonal of the Hessian, a table like theta; 1 where nothing moves."""
+        o = self.objective
+        diagonal = o.both_ways((self.derivatives[1], self.theta**2))
+        diagonal += o.ridge
+        return np.where(o.mask(np.ones_like(diagonal)) > 0, diagonal, 1.0)
+
+    def blocks(self, *, users_only: bool = False) -> Floats:
+        """Diagonal blocks of the Hessian; identity where nothing moves."""
+        o, theta, m = self.objective, self.theta, self.objective.layout.n_users
+        w = self.derivatives[1]
+        blocks = o.backend.row_grams(o.pattern, w, theta[m:])
+        if not users_only:
+            items = o.backend.row_grams(o.pattern, w, theta[:m], transpose=True)
+            blocks = np.concatenate([blocks, items])
+        rows = slice(0, len(blocks))
+        moves = o.mask(np.ones_like(theta))[rows]
+        blocks *= moves[:, :, None] * moves[:, None, :]
+        index = np.arange(theta.shape[1])
+        blocks[:, index, index] += np.where(moves > 0, o.ridge[rows], 1.0)
+        return blocks
+
+
+def _incident(pattern: Pattern, free: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Cells whose user or item is free, in row-major order, with their users and items."""
+    m = pattern.shape[0]
+    by_user = concatenate_ranges(pattern.indptr, np.flatnonzero(free[:m]))
+    by_item = concatenate_ranges(pattern.indptr_t, np.flatnonzero(free[m:]))
+    cells = np.union1d(by_user, pattern.order_t[by_item])
+    users = np.searchsorted(pattern.indptr, cells, side="right") - 1
+    return cells, users, pattern.indices[cells]
+
+
+def _pattern(users: NDArray[Any], items: NDArray[Any], shape: tuple[int, int]) -> Pattern:
+    """Pattern of cells that are in row-major order already."""
+    n_users, n_items = shape
+    order = np.argsort(items, kind="stable").astype(index_dtype(len(items)))
+    return Pattern(
+        np.append(0, np.cumsum(np.bincount(users, minlength=n_users))),
+        items.astype(index_dtype(n_items)),
+        np.append(0, np.cumsum(np.bincount(items, minlength=n_items))),
+        users[order].astype(index_dtype(n_users)),
+        order,
+        shape,
+    )

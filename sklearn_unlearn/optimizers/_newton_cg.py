@@ -1,0 +1,47 @@
+"""Fit a factor model by trust-region Newton-CG, from the spectral start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.objectives import FactorObjective
+from sklearn_unlearn.optimizers._start import spectral_start
+
+__all__ = ["minimize_newton_cg"]
+
+
+def minimize_newton_cg(
+    objective: FactorObjective,
+    *,
+    seed: int,
+    tol: float,
+    max_iter: int,
+    on_step: Callable[[int, float, float, int], None] | None = None,
+) -> NewtonResult:
+    """Minimise an objective to a gradient tolerance.
+
+    Parameters
+    ----------
+    objective : FactorObjective
+        J.
+
+    seed : int
+        Seed of the start.
+
+    tol : float
+        The gradient norm to reach, as a share of `objective.gradient_scale`.
+
+    max_iter : int
+        Newton steps at most.
+
+    on_step : callable, default=None
+        Called as ``on_step(step, value, gradient_norm, n_products)``.
+
+    Returns
+    -------
+    result : NewtonResult
+    """
+    settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.3)
+    start = spectral_start(objective, seed)
+    return newton(objective, start, tol * objective.gradient_scale, settings, on_step=on_step)

@@ -1,0 +1,5 @@
+"""Recommenders: what users import."""
+
+from sklearn_unlearn.recommenders._mf import MatrixFactorization
+
+__all__ = ["MatrixFactorization"]

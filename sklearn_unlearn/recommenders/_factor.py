@@ -1,0 +1,346 @@
+"""What every factor model shares: fit, fold-in, forget and certify, given `_make_objective`."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
+from sklearn_unlearn.exceptions import NotConvergedWarning
+from sklearn_unlearn.influence import ForgetReport, InfluenceUnlearner, RefitUnlearner
+from sklearn_unlearn.influence._certificate import certify
+from sklearn_unlearn.influence._operators import canonical_rotation
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence.backends import get_backend
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.optimizers import minimize_newton_cg, solve_rows
+from sklearn_unlearn.utils._compat import _fit_context
+from sklearn_unlearn.utils._random import draw_seed
+
+__all__ = ["FactorModel"]
+
+# Rows folded in at once: their (width, width) blocks stay in a few megabytes.
+_ROWS_AT_ONCE = 2048
+
+_STRATEGIES = {None: InfluenceUnlearner, "influence": InfluenceUnlearner, "refit": RefitUnlearner}
+
+
+class FactorModel(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ForgetMixin, RecommenderMixin, BaseEstimator
+):
+    """Base of the factor models: a subclass is hyper-parameters and `_make_objective`.
+
+    ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
+    the global mean instead of taking it from the data.
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the model to a gradient tolerance.
+
+        Parameters
+        ----------
+        X : sparse container or array-like, shape (n_users, n_items)
+            Interactions. Zero, stored or not, means not observed.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_users,), default=None
+            How many users each row stands for. Weight 0 means never trained on.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X holds NaN or infinity, or no interaction at all.
+
+        Warns
+        -----
+        NotConvergedWarning
+            If `max_iter` steps did not reach `tol`.
+        """
+        data = self._check_training_data(X, sample_weight)
+        if not data.n_interactions:
+            raise ValueError(
+                f"X of shape {data.shape} holds no interaction (of a user with positive weight); "
+                "expected at least one. Check that values are not all zero."
+            )
+        seed = draw_seed(self.random_state)
+        result, objective = self._minimize(data, seed)
+        if not result.converged:
+            warnings.warn(
+                f"{type(self).__name__} stopped after {result.n_steps} steps at a gradient norm of "
+                f"{result.gradient_norm[1]:.2e}; {self.tol * objective.gradient_scale:.2e} was "
+                "asked for. Raise max_iter, raise regularization, or loosen tol.",
+                NotConvergedWarning,
+                stacklevel=2,
+            )
+        state = self._state_of(_canonical(result.theta, objective.layout, self.tol), objective)
+        state.update(
+            _interactions=data,
+            _seed=seed,
+            n_iter_=max(result.n_steps, 1),
+            converged_=result.converged,
+            gradient_norm_=result.gradient_norm[1],
+        )
+        self.__dict__.pop("forget_report_", None)
+        self.__dict__.update(state)
+        return self
+
+    def transform(self, X):
+        """Fold rows in: the latent factors that users with these rows would have.
+
+        Parameters
+        ----------
+        X : sparse container or array-like, shape (n, n_items)
+            Interactions of the rows. The model does not change.
+
+        Returns
+        -------
+        U : ndarray of shape (n, n_factors)
+            For a training row of a converged model, its row of ``user_factors_``.
+        """
+        check_is_fitted(self)
+        return self._fold_in(self._check_rows(X))[0]
+
+    def inverse_transform(self, U):
+        """Scores that belong to latent factors.
+
+        Parameters
+        ----------
+        U : array-like of shape (n, n_factors)
+            Rows as `transform` returns them. They hold no user bias, so scores lack it; the order
+            of the items does not depend on it.
+
+        Returns
+        -------
+        scores : ndarray of shape (n, n_items)
+        """
+        check_is_fitted(self)
+        U = check_array(U, dtype=np.float64)
+        if U.shape[1] != self.item_factors_.shape[1]:
+            raise ValueError(
+                f"U has {U.shape[1]} columns; expected {self.item_factors_.shape[1]}, one a "
+                "factor. Pass what transform returns."
+            )
+        return U @ self.item_factors_.T + self.item_biases_ + self.global_mean_
+
+    def score(self, X, y=None):
+        """Return the mean of minus the loss over the observed entries of folded-in rows.
+
+        Parameters
+        ----------
+        X : sparse container or array-like, shape (n, n_items)
+            Interactions of the rows.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Higher is better. The rows are scored on what they are folded in from; rank held-out
+            items with `sklearn_unlearn.metrics` to judge recommendations.
+        """
+        check_is_fitted(self)
+        rows = self._check_rows(X)
+        data = Interactions.from_matrix(rows)
+        objective = self._make_objective(data, offset=self.global_mean_)
+        U, biases = self._fold_in(rows)
+        theta = objective.layout.pack(
+            np.concatenate([U, self.item_factors_]), np.concatenate([biases, self.item_biases_])
+        )
+        losses = objective.loss.value(objective.scores(theta), objective.targets)
+        return -float(losses.mean()) if len(losses) else 0.0
+
+    def certify(self, tol=1e-6):
+        """Check for global optimality, and bound the distance to any refit.
+
+        Parameters
+        ----------
+        tol : float, default=1e-6
+            Relative duality gap that counts as certified.
+
+        Returns
+        -------
+        certificate : OptimalityCertificate
+            Spectral ratio, relative gap, rank and prediction bound.
+        """
+        check_is_fitted(self)
+        objective = self._make_objective(self._interactions, offset=self.global_mean_)
+        return certify(objective, self._theta(objective.layout), tol)
+
+    def canonical_factors(self):
+        """Return factors that carry no history: rotated so that the items' Gram matrix is diagonal.
+
+        Returns
+        -------
+        user_factors : ndarray of shape (n_users, n_factors)
+        item_factors : ndarray of shape (n_items, n_factors)
+            The same scores as ``user_factors_`` and ``item_factors_``. `fit` leaves factors in this
+            basis; `forget` keeps the old one, so that rows that did not change stay as they were.
+        """
+        check_is_fitted(self)
+        rotation = canonical_rotation(self.item_factors_)
+        return self.user_factors_ @ rotation, self.item_factors_ @ rotation
+
+    @property
+    def _n_features_out(self):
+        return self.item_factors_.shape[1]
+
+    # -- hooks of the mixins -----------------------------------------------------------------------
+    def _forget(self, retained, request):
+        start = time.perf_counter()
+        if not self.converged_:
+            warnings.warn(
+                "the model was not fitted to its tolerance, so the gradient it had before the "
+                "request is subtracted: the request is answered, the training is not finished. "
+                "Fit with a larger max_iter for a residual that means more.",
+                NotConvergedWarning,
+                stacklevel=4,
+            )
+        # Columns that the penalty has emptied stay empty: leave them out of the arithmetic.
+        used = np.flatnonzero(self.item_factors_.any(axis=0))
+        whole = self._make_objective(retained)
+        objective = whole.with_factors(len(used))
+        outcome = self._strategy().unlearn(
+            ForgetProblem(
+                before=self._interactions,
+                retained=retained,
+                positions=request.positions,
+                objective=objective,
+                objective_before=lambda: self._make_objective(self._interactions).with_factors(
+                    len(used)
+                ),
+                theta=self._theta(objective.layout, used),
+                converged=self.converged_,
+                gradient_norm=self.gradient_norm_,
+                local=objective.offset == self.global_mean_,
+                refit=lambda: self._minimize(retained, self._seed)[0],
+            )
+        )
+        before, after = outcome.gradient_norm
+        if outcome.method == "refit":
+            state = self._state_of(_canonical(outcome.theta, whole.layout, self.tol), whole)
+        else:
+            state = self._state_of(outcome.theta, objective, used, self.item_factors_.shape[1])
+        state.update(
+            converged_=outcome.converged,
+            gradient_norm_=outcome.bound,
+            forget_report_=ForgetReport(
+                method=outcome.method,
+                guarantee=outcome.guarantee,
+                status=outcome.status,
+                n_interactions=request.n_interactions,
+                n_users=request.n_users,
+                n_items=request.n_items,
+                n_rows_updated=outcome.n_rows_updated,
+                n_steps=outcome.n_steps,
+                n_solver_iter=outcome.n_products,
+                gradient_norm=(before, after),
+                residual=after / before if before > 0 else 0.0,
+                seconds=time.perf_counter() - start,
+            ),
+        )
+        return state
+
+    def _score_users(self, users):
+        scores = self.user_factors_[users] @ self.item_factors_.T
+        return scores + self.item_biases_ + (self.user_biases_[users] + self.global_mean_)[:, None]
+
+    def _score_rows(self, X):
+        U, biases = self._fold_in(X)
+        return U @ self.item_factors_.T + self.item_biases_ + (biases + self.global_mean_)[:, None]
+
+    def _score_pairs(self, users, items):
+        products = np.einsum("nk,nk->n", self.user_factors_[users], self.item_factors_[items])
+        return products + self.user_biases_[users] + self.item_biases_[items] + self.global_mean_
+
+    # -- from tables to attributes and back --------------------------------------------------------
+    def _backend(self):
+        return get_backend(self.device, self.n_jobs)
+
+    def _strategy(self):
+        if self.unlearner is None or isinstance(self.unlearner, str):
+            return _STRATEGIES[self.unlearner]()
+        return self.unlearner
+
+    def _minimize(self, data, seed):
+        objective = self._make_objective(data)
+
+        def show(step, value, gradient_norm, n_products):
+            if self.verbose:
+                print(
+                    f"[{type(self).__name__}] step {step}: objective {value:.6g}, "
+                    f"gradient norm {gradient_norm:.2e}, {n_products} products"
+                )
+
+        result = minimize_newton_cg(
+            objective, seed=seed, tol=self.tol, max_iter=self.max_iter, on_step=show
+        )
+        return result, objective
+
+    def _theta(self, layout, columns=slice(None)):
+        return layout.pack(
+            np.concatenate([self.user_factors_[:, columns], self.item_factors_[:, columns]]),
+            np.concatenate([self.user_biases_, self.item_biases_]),
+        )
+
+    def _state_of(self, theta, objective, columns=slice(None), width=None) -> dict[str, Any]:
+        """Attributes that a table gives; it holds `columns` of the `width` latent columns."""
+        layout = objective.layout
+        m, k = layout.n_users, layout.n_factors
+        Z = np.zeros((len(theta), k if width is None else width))
+        Z[:, columns] = theta[:, :k]
+        user_biases, item_biases = np.zeros(m), np.zeros(layout.n_items)
+        if layout.fit_bias:
+            user_biases, item_biases = (part.copy() for part in layout.biases(theta))
+        return {
+            "user_factors_": Z[:m].copy(),
+            "item_factors_": Z[m:].copy(),
+            "user_biases_": user_biases,
+            "item_biases_": item_biases,
+            "global_mean_": objective.offset,
+        }
+
+    def _fold_in(self, X):
+        """Latent factors and biases of rows, in chunks."""
+        chunks = range(0, max(X.shape[0], 1), _ROWS_AT_ONCE)
+        parts = [self._fold_in_chunk(X[start : start + _ROWS_AT_ONCE]) for start in chunks]
+        factors, biases = zip(*parts, strict=True)
+        return np.concatenate(factors), np.concatenate(biases)
+
+    def _fold_in_chunk(self, X):
+        objective = self._make_objective(Interactions.from_matrix(X), offset=self.global_mean_)
+        n, layout = X.shape[0], objective.layout
+        theta = layout.pack(
+            np.concatenate([np.zeros((n, layout.n_factors)), self.item_factors_]),
+            np.concatenate([np.zeros(n), self.item_biases_]),
+        )
+        theta = solve_rows(objective.freeze_items(), theta)
+        k = layout.n_factors
+        return theta[:n, :k].copy(), theta[:n, k].copy() if layout.fit_bias else np.zeros(n)
+
+
+def _canonical(theta, layout, tol):
+    """Rotate the latent columns into the basis that depends on the scores alone.
+
+    Columns whose part in the scores is below what the tolerance can see become exactly zero.
+    """
+    m, k = layout.n_users, layout.n_factors
+    Z = theta[:, :k] @ canonical_rotation(theta[m:, :k])
+    sizes = np.linalg.norm(Z[:m], axis=0) * np.linalg.norm(Z[m:], axis=0)
+    Z[:, sizes <= 1e-2 * tol] = 0
+    out = theta.copy()
+    out[:, :k] = Z
+    return out

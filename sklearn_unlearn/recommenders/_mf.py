@@ -1,0 +1,181 @@
+"""Matrix factorisation of observed interactions."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+from sklearn_unlearn.objectives import PointwiseObjective
+from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+
+__all__ = ["MatrixFactorization"]
+
+
+class MatrixFactorization(FactorModel):
+    r"""Matrix factorisation with biases that can forget.
+
+    .. math:: \min_\theta \sum_{(u, i)} l(s_{ui}, y_{ui}) + \frac{\lambda}{2}(\|P\|^2 + \|Q\|^2)
+        + \frac{1}{2}(\lambda_u \|b_u\|^2 + \lambda_i \|b_i\|^2),
+        \quad s_{ui} = \langle P_u, Q_i \rangle + b_u + b_i + \mu
+
+    over the observed interactions (Koren, Bell and Volinsky, "Matrix factorization techniques for
+    recommender systems", Computer 42, 2009). The penalty makes this a factorisation of a convex
+    problem, so a model that is fitted to tolerance and not limited by `n_factors` has one set of
+    scores, from whatever seed, and `certify` proves it.
+
+    Parameters
+    ----------
+    n_factors : int, default=32
+        Latent columns: a cap. `regularization` sets the rank that is used.
+
+    loss : {"logistic", "squared"}, default="logistic"
+        "logistic": the sign of a value is its label. "squared": the value is the rating.
+
+    regularization : float, default=10.0
+        :math:`\lambda`. Too small a value uses up `n_factors`, and refits from other seeds
+        disagree.
+
+    bias_regularization : float or tuple of two floats, default=(1.0, 4.0)
+        :math:`\lambda_u` and :math:`\lambda_i`; one number stands for both.
+
+    fit_bias : bool, default=True
+        Whether to fit user and item biases.
+
+    global_mean : bool or "auto", default="auto"
+        Whether scores contain :math:`\mu`, the best constant score of the training data. "auto" is
+        true for the squared loss. It changes with every request, so every row then changes a little
+        and forgetting works on the whole table; without it, only on what a request affects.
+
+    max_iter : int, default=100
+        Newton steps at most.
+
+    tol : float, default=1e-6
+        Gradient norm at which the fit has converged, as a share of the norm of the losses' slopes
+        at score zero.
+
+    unlearner : None, "influence", "refit" or a strategy, default=None
+        How to forget. None is "influence": `influence.InfluenceUnlearner()`.
+
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the start. The seed drawn is kept, so a refit inside `forget` is reproducible.
+
+    device : {"cpu", "auto"}, default="cpu"
+        Where to compute.
+
+    n_jobs : int or None, default=None
+        Threads, as in joblib: None is 1 unless in a `joblib.parallel_config` block. Results do not
+        depend on it.
+
+    verbose : int, default=0
+        Print a line a step if positive.
+
+    Attributes
+    ----------
+    user_factors_ : ndarray of shape (n_users, n_factors)
+        P. Zero for users without interactions.
+
+    item_factors_ : ndarray of shape (n_items, n_factors)
+        Q.
+
+    user_biases_ : ndarray of shape (n_users,)
+        User biases.
+
+    item_biases_ : ndarray of shape (n_items,)
+        Item biases.
+
+    global_mean_ : float
+        :math:`\mu`, 0 if there is none.
+
+    n_iter_ : int
+        Newton steps of the fit.
+
+    converged_ : bool
+        Whether fit and later requests met their tolerances.
+
+    gradient_norm_ : float
+        Norm of the gradient of the objective of the current data, or an upper bound of it.
+
+    forget_report_ : ForgetReport
+        What the last request did; only there after `forget`.
+
+    n_features_in_ : int
+        Number of items.
+
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items; only there if X had string names.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import MatrixFactorization
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = make_interactions(60, 40, random_state=0)
+    >>> model = MatrixFactorization(8, regularization=3.0, random_state=0).fit(X)
+    >>> items, scores = model.recommend(users=[7], n_items=3)
+    >>> items.shape
+    (1, 3)
+    >>> model.forget(users=[7]).forget_report_.guarantee
+    'residual-bounded'
+    >>> bool((model.user_factors_[7] == 0).all())
+    True
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "loss": [StrOptions({"logistic", "squared"})],
+        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "bias_regularization": [Interval(Real, 0, None, closed="neither"), tuple],
+        "fit_bias": ["boolean"],
+        "global_mean": ["boolean", StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "unlearner": [None, StrOptions({"influence", "refit"}), HasMethods(["unlearn"])],
+        "random_state": ["random_state", object],
+        "device": [StrOptions({"cpu", "cuda", "auto"})],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_factors=32,
+        *,
+        loss="logistic",
+        regularization=10.0,
+        bias_regularization=(1.0, 4.0),
+        fit_bias=True,
+        global_mean="auto",
+        max_iter=100,
+        tol=1e-6,
+        unlearner=None,
+        random_state=None,
+        device="cpu",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.n_factors = n_factors
+        self.loss = loss
+        self.regularization = regularization
+        self.bias_regularization = bias_regularization
+        self.fit_bias = fit_bias
+        self.global_mean = global_mean
+        self.max_iter = max_iter
+        self.tol = tol
+        self.unlearner = unlearner
+        self.random_state = random_state
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _make_objective(self, data, offset=None):
+        global_mean = self.loss == "squared" if self.global_mean == "auto" else self.global_mean
+        return PointwiseObjective.from_interactions(
+            data,
+            loss=self.loss,
+            n_factors=self.n_factors,
+            regularization=self.regularization,
+            bias_regularization=self.bias_regularization,
+            fit_bias=self.fit_bias,
+            global_mean=global_mean,
+            offset=offset,
+            backend=self._backend(),
+        )

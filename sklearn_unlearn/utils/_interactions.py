@@ -1,0 +1,71 @@
+"""Array routines on compressed sparse rows that SciPy does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["concatenate_ranges", "index_dtype", "owned", "search_in_rows", "without"]
+
+# Up to this many runs, copying the pieces between them beats a mask over the whole array.
+_MAX_RUNS = 2048
+
+
+def index_dtype(n: int) -> type[np.signedinteger[Any]]:
+    """Return int32 where it can count to `n`, else int64."""
+    return np.int32 if n <= np.iinfo(np.int32).max else np.int64
+
+
+def owned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array itself if it owns its memory, else a copy.
+
+    SciPy shortens arrays by slicing; the slice would keep the rest alive through its ``.base``.
+    """
+    return array if array.base is None else array.copy()
+
+
+def concatenate_ranges(indptr: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.int64]:
+    """List ``indptr[r]`` to ``indptr[r + 1]`` for each row in turn."""
+    starts = indptr[rows]
+    lengths = indptr[rows + 1] - starts
+    offsets = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    return np.arange(len(offsets), dtype=np.int64) + offsets
+
+
+def search_in_rows(
+    indptr: NDArray[Any], indices: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Binary search for many (row, column) cells at once; -1 where a cell is not stored.
+
+    All searches advance together, so the cost is O(m log(longest row)) whatever the table's size.
+    """
+    low = indptr[rows].astype(np.int64)
+    end = indptr[rows + 1].astype(np.int64)
+    high = end.copy()
+    for _ in range(int(np.max(high - low, initial=0)).bit_length()):
+        middle = (low + high) // 2
+        # An exhausted search must not read past the end of the array.
+        open_ = low < high
+        right = open_ & (indices[np.where(open_, middle, 0)] < columns)
+        low = np.where(right, middle + 1, low)
+        high = np.where(right | ~open_, high, middle)
+    found = low < end
+    if len(indices):
+        found &= indices[np.where(found, low, 0)] == columns
+    return np.where(found, low, -1)
+
+
+def without(array: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
+    """Copy an array without some sorted, distinct positions; the result owns its memory."""
+    array = np.asarray(array)  # a memory map would pass its type on to the copy
+    runs = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
+    if len(runs) > _MAX_RUNS:
+        keep = np.ones(len(array), bool)
+        keep[positions] = False
+        return array[keep]
+    last = np.append(runs[1:], len(positions)) - 1 if len(runs) else runs
+    starts = np.append(0, positions[last] + 1)
+    stops = np.append(positions[runs], len(array))
+    return np.concatenate([array[a:b] for a, b in zip(starts, stops, strict=True)])

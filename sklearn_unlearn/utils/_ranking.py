@@ -1,0 +1,107 @@
+"""Top-k selection with a fixed rule for ties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["best_items", "top_k"]
+
+
+def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Select the k best columns of each row.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n_rows, n_columns)
+        Minus infinity marks what must not be selected.
+
+    k : int
+        At most ``n_columns``.
+
+    Returns
+    -------
+    columns : ndarray of int64, shape (n_rows, k)
+        By descending score; ties go to the lowest column. -1 where the score is minus infinity.
+
+    values : ndarray of float, shape (n_rows, k)
+        Their scores.
+
+    Raises
+    ------
+    FloatingPointError
+        If a score is not a number: there is no order to follow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.utils._ranking import top_k
+    >>> top_k(np.array([[1.0, 2.0, 2.0]]), 2)[0]
+    array([[1, 2]])
+    """
+    n_rows, n_columns = scores.shape
+    if np.isnan(scores).any():
+        raise FloatingPointError(
+            "the model gives scores that are not a number; expected finite scores. Refit it with "
+            "more regularization."
+        )
+    if k < n_columns:
+        threshold = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
+        above, tied = scores > threshold, scores == threshold
+        # A partition breaks ties as it likes, so count them off from the left instead.
+        room = k - above.sum(axis=1, keepdims=True)
+        chosen = above | (tied & (np.cumsum(tied, axis=1) <= room))
+        columns = np.nonzero(chosen)[1].reshape(n_rows, k)
+    else:
+        columns = np.tile(np.arange(n_columns), (n_rows, 1))
+    values = np.take_along_axis(scores, columns, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    columns = np.take_along_axis(columns, order, axis=1).astype(np.int64)
+    values = np.take_along_axis(values, order, axis=1)
+    columns[np.isneginf(values)] = -1
+    return columns, values
+
+
+def best_items(
+    scores: NDArray[Any], seen: Any, n_items: int, candidates: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Turn a block of scores into recommendation lists.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_rows, n_columns)
+        Left as it is.
+
+    seen : sparse array of shape (n_rows, n_columns), or None
+        Stored cells are left out of the lists.
+
+    n_items : int
+        Length of the lists.
+
+    candidates : ndarray of int64, ascending, or None
+        Columns to choose from; None means all.
+
+    Returns
+    -------
+    items : ndarray of int64, shape (n_rows, n_items)
+        As in `top_k`, padded with -1.
+
+    values : ndarray of float, shape (n_rows, n_items)
+        Their scores, padded with minus infinity.
+    """
+    # A copy: a hook may hand out an array that the model itself holds.
+    scores = np.array(scores, dtype=np.float32 if scores.dtype == np.float32 else np.float64)
+    if seen is not None:
+        scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
+    if candidates is None:
+        return top_k(scores, n_items)
+    chosen, values = top_k(scores[:, candidates], min(n_items, len(candidates)))
+    if len(candidates):
+        chosen = np.where(chosen < 0, -1, candidates[chosen])
+    extra = ((0, 0), (0, n_items - chosen.shape[1]))
+    return (
+        np.pad(chosen, extra, constant_values=-1),
+        np.pad(values, extra, constant_values=-np.inf),
+    )

@@ -1,0 +1,110 @@
+"""One list of small pointwise problems, shared by the tests of the numerical core."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_unlearn.influence.backends import ScipyBackend
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import LOSSES, PointwiseObjective
+from tests.oracles import DensePointwise
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A matrix and how it is factorised."""
+
+    name: str
+    matrix: np.ndarray
+    loss: str = "logistic"
+    n_factors: int = 2
+    regularization: float = 0.7
+    bias_regularization: float | tuple[float, float] = (0.4, 0.9)
+    fit_bias: bool = True
+    global_mean: bool = True
+    weights: np.ndarray | None = None
+
+    def objective(self, n_threads=1, matrix=None):
+        return PointwiseObjective.from_interactions(
+            Interactions.from_matrix(self.matrix if matrix is None else matrix, self.weights),
+            loss=self.loss,
+            n_factors=self.n_factors,
+            regularization=self.regularization,
+            bias_regularization=self.bias_regularization,
+            fit_bias=self.fit_bias,
+            global_mean=self.global_mean,
+            backend=ScipyBackend(n_threads),
+        )
+
+    def twin(self):
+        objective = self.objective()
+        matrix = np.asarray(self.matrix, float)
+        m, n = matrix.shape
+        weights = np.ones(m) if self.weights is None else np.array(self.weights, float)
+        matrix = matrix * (weights > 0)[:, None]
+        weights = np.where((matrix != 0).any(axis=1), weights, 1.0)
+        ridge = np.full((m + n, self.n_factors + 2 * self.fit_bias), self.regularization)
+        if self.fit_bias:
+            ridge[:, self.n_factors :] = self.bias_regularization
+        ridge[:m] *= weights[:, None]
+        offset = objective.offset if self.global_mean else 0.0
+        return DensePointwise(
+            matrix, self.loss, self.n_factors, self.fit_bias, ridge, offset, weights
+        )
+
+    def theta(self, seed=0, scale=1.0):
+        rng = np.random.default_rng(seed)
+        layout = self.objective().layout
+        Z = scale * rng.standard_normal((layout.shape[0], self.n_factors))
+        return layout.pack(Z, 0.5 * scale * rng.standard_normal(len(Z)))
+
+    def direction(self, seed=0):
+        rng = np.random.default_rng(1000 + seed)
+        twin = self.twin()
+        return np.where(twin.free, rng.standard_normal(twin.free.shape), 0.0)
+
+
+def labels(seed, m, n, density=0.6):
+    """Random -1, 0 and 1."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random((m, n)) < density, rng.choice([-1.0, 1.0], (m, n)), 0.0)
+
+
+def ratings(seed, m, n, density=0.6):
+    """Random halves from 0.5 to 5, and 0 where nothing is observed."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random((m, n)) < density, rng.integers(1, 11, (m, n)) / 2, 0.0)
+
+
+def low_rank_labels(seed, m, n, density=0.7, rank=2):
+    """Labels that factors can explain, so that the optimum is not zero."""
+    rng = np.random.default_rng(seed)
+    scores = rng.standard_normal((m, rank)) @ rng.standard_normal((rank, n))
+    return np.where(rng.random((m, n)) < density, np.where(scores > 0, 1.0, -1.0), 0.0)
+
+
+def with_gaps(matrix):
+    """Empty some rows and columns, the first and the last among them."""
+    matrix = matrix.copy()
+    matrix[[0, 3, -1]] = 0
+    matrix[:, [0, 2, -1]] = 0
+    return matrix
+
+
+PROBLEMS = [
+    Problem("logistic-plain", labels(0, 6, 5), fit_bias=False, global_mean=False),
+    Problem("logistic-bias", labels(1, 6, 5)),
+    Problem("logistic-weighted", labels(2, 5, 6), weights=np.array([1.0, 2.5, 0.0, 0.3, 1.0])),
+    Problem("squared-plain", ratings(3, 5, 6), "squared", 3, fit_bias=False, global_mean=False),
+    Problem("squared-bias", ratings(4, 6, 4), "squared", bias_regularization=0.5),
+    Problem("squared-weighted", ratings(5, 4, 4), "squared", weights=np.array([3.0, 1, 2, 0.5])),
+    Problem("single-precision", ratings(6, 5, 4).astype(np.float32), "squared"),
+    Problem("empty-rows-and-columns", with_gaps(labels(7, 7, 8))),
+    Problem("one-label", (labels(8, 5, 4) != 0) * 1.0),
+    Problem("one-user", labels(9, 1, 6, 0.9)),
+    Problem("one-item", labels(10, 6, 1, 0.9)),
+    Problem("one-factor", labels(11, 5, 5), n_factors=1, fit_bias=False),
+    Problem("biases-alone", labels(12, 6, 5), n_factors=0),
+    Problem("nothing-observed", np.zeros((3, 4))),
+]
+LOSS_NAMES = sorted(LOSSES)

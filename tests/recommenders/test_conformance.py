@@ -1,0 +1,37 @@
+"""Every estimator, every loss: scikit-learn's checks and ours, with no expected failure."""
+
+import pytest
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from sklearn_unlearn import MatrixFactorization
+from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
+
+SETTINGS = [
+    {"loss": loss, "fit_bias": fit_bias}
+    for loss in ("logistic", "squared")
+    for fit_bias in (True, False)
+]
+DEFAULTS = [MatrixFactorization(**setting) for setting in SETTINGS]
+# Well-posed on the checks' small data: more factors than the optimum's rank.
+SMALL = [MatrixFactorization(28, regularization=2.0, **setting) for setting in SETTINGS]
+SMALL += [
+    MatrixFactorization(28, regularization=2.0, unlearner="refit"),
+    MatrixFactorization(28, regularization=2.0, global_mean=True),
+]
+
+
+@parametrize_with_checks(DEFAULTS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_forget_checks(SMALL)
+def test_forget_checks(check):
+    check()
+
+
+@pytest.mark.parametrize("estimator", DEFAULTS)
+def test_no_scikit_learn_check_is_skipped(estimator):
+    results = check_estimator(estimator, on_fail=None, on_skip=None)
+    assert len(results) > 50
+    assert {result["status"] for result in results} == {"passed"}
