@@ -13,6 +13,7 @@ from sklearn_unlearn.utils._interactions import (
     index_dtype,
     owned,
     search_in_rows,
+    transpose_without,
     without,
 )
 
@@ -342,11 +343,6 @@ class Interactions:
     ) -> tuple[NDArray[Any], ...]:
         indptr, indices, order = self._cache["transpose"]
         items = self.indices[gone]
-        gone_T = np.sort(search_in_rows(indptr, indices, items, users))
         lost = np.zeros(self.n_items + 1, np.int64)
         np.cumsum(np.bincount(items, minlength=self.n_items), out=lost[1:])
-        before = np.zeros(self.n_interactions, order.dtype)
-        before[gone] = 1
-        np.cumsum(before, out=before)
-        order = without(order, gone_T)
-        return indptr - lost, without(indices, gone_T), order - before[order]
+        return indptr - lost, *transpose_without(indptr, indices, order, gone, items, users)

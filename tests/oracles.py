@@ -77,6 +77,7 @@ class DensePointwise:
     ridge: np.ndarray
     offset: float
     cell_weights: np.ndarray  # one a user
+    row_multiples: np.ndarray  # of the penalty, one a row of theta
 
     @property
     def cells(self):

@@ -1,9 +1,10 @@
 """One list of small pointwise problems, shared by the tests of the numerical core."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_unlearn.influence._newton import newton
 from sklearn_unlearn.influence.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import LOSSES, PointwiseObjective
@@ -23,6 +24,7 @@ class Problem:
     fit_bias: bool = True
     global_mean: bool = True
     weights: np.ndarray | None = None
+    frequency_scaling: float = 0.0
 
     def objective(self, n_threads=1, matrix=None):
         return PointwiseObjective.from_interactions(
@@ -34,6 +36,7 @@ class Problem:
             fit_bias=self.fit_bias,
             global_mean=self.global_mean,
             backend=ScipyBackend(n_threads),
+            frequency_scaling=self.frequency_scaling,
         )
 
     def twin(self):
@@ -46,10 +49,15 @@ class Problem:
         ridge = np.full((m + n, self.n_factors + 2 * self.fit_bias), self.regularization)
         if self.fit_bias:
             ridge[:, self.n_factors :] = self.bias_regularization
-        ridge[:m] *= weights[:, None]
+        user_degrees = (matrix != 0).sum(axis=1)
+        item_degrees = weights @ (matrix != 0)
+        degrees = np.concatenate([user_degrees, item_degrees])
+        multiples = np.where(degrees > 0, degrees, 1.0) ** self.frequency_scaling
+        multiples[:m] *= weights
+        ridge *= multiples[:, None]
         offset = objective.offset if self.global_mean else 0.0
         return DensePointwise(
-            matrix, self.loss, self.n_factors, self.fit_bias, ridge, offset, weights
+            matrix, self.loss, self.n_factors, self.fit_bias, ridge, offset, weights, multiples
         )
 
     def theta(self, seed=0, scale=1.0):
@@ -65,9 +73,9 @@ class Problem:
 
 
 def labels(seed, m, n, density=0.6):
-    """Random -1, 0 and 1."""
+    """Random -1, 0 and 1; two labels in three are 1."""
     rng = np.random.default_rng(seed)
-    return np.where(rng.random((m, n)) < density, rng.choice([-1.0, 1.0], (m, n)), 0.0)
+    return np.where(rng.random((m, n)) < density, rng.choice([-1.0, 1.0, 1.0], (m, n)), 0.0)
 
 
 def ratings(seed, m, n, density=0.6):
@@ -100,6 +108,14 @@ PROBLEMS = [
     Problem("squared-weighted", ratings(5, 4, 4), "squared", weights=np.array([3.0, 1, 2, 0.5])),
     Problem("single-precision", ratings(6, 5, 4).astype(np.float32), "squared"),
     Problem("empty-rows-and-columns", with_gaps(labels(7, 7, 8))),
+    Problem("scaled-penalty", with_gaps(labels(13, 7, 8)), frequency_scaling=0.5),
+    Problem(
+        "scaled-weighted",
+        ratings(14, 4, 6),
+        "squared",
+        weights=np.array([2.0, 0.5, 0.0, 1.0]),
+        frequency_scaling=1.0,
+    ),
     Problem("one-label", (labels(8, 5, 4) != 0) * 1.0),
     Problem("one-user", labels(9, 1, 6, 0.9)),
     Problem("one-item", labels(10, 6, 1, 0.9)),
@@ -108,3 +124,52 @@ PROBLEMS = [
     Problem("nothing-observed", np.zeros((3, 4))),
 ]
 LOSS_NAMES = sorted(LOSSES)
+
+# Regularised so that the optimum is unique up to rotation, and is not zero.
+SOLVED = [
+    Problem("labels", low_rank_labels(0, 12, 9), n_factors=3, regularization=0.6),
+    Problem("labels-plain", low_rank_labels(1, 10, 8), fit_bias=False, global_mean=False),
+    Problem("ratings", ratings(2, 9, 8), "squared", regularization=1.5),
+    Problem(
+        "weighted", low_rank_labels(3, 8, 9), regularization=0.5, weights=np.linspace(0.5, 2, 8)
+    ),
+]
+
+
+def optimum(problem, seed=0, gtol=1e-10):
+    result = newton(problem.objective(), problem.theta(seed, 0.5), gtol)
+    assert result.converged
+    return result.theta
+
+
+def all_scores(problem, theta):
+    m = len(problem.matrix)
+    return theta[:m] @ theta[m:].T
+
+
+def gap(problem, one, other):
+    """Largest difference of two score matrices, relative to the largest score."""
+    a, b = all_scores(problem, one), all_scores(problem, other)
+    return np.abs(a - b).max() / np.abs(b).max()
+
+
+def forget_some(problem, share=0.08, seed=0):
+    """The same problem without a few of its cells; the offset is that of the old data."""
+    rng = np.random.default_rng(seed)
+    cells = np.argwhere(problem.matrix)
+    gone = rng.permutation(len(cells))[: max(2, int(share * len(cells)))]
+    matrix = problem.matrix.copy()
+    matrix[tuple(cells[gone].T)] = 0
+    return replace(problem, matrix=matrix)
+
+
+def hessian_of(objective, theta):
+    """Matrix of the Hessian product, a column for each free entry."""
+    point = objective.at(theta)
+    free = objective.mask(np.ones(theta.shape)).ravel() > 0
+    columns = np.zeros((theta.size, theta.size))
+    for j in np.flatnonzero(free):
+        unit = np.zeros(theta.size)
+        unit[j] = 1
+        columns[:, j] = point.hessian_product(unit.reshape(theta.shape)).ravel()
+    return columns

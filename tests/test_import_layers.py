@@ -44,6 +44,7 @@ LAYER_OF = {
     "utils.estimator_checks": 6,
     "audit": 6,
     "benchmarks": 6,
+    "demo": 6,
     "pipeline": 6,
     "plotting": 6,
     "sharding": 6,

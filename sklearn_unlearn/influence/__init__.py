@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sklearn_unlearn.influence._certificate import OptimalityCertificate
+    from sklearn_unlearn.influence._refit import RefitUnlearner
     from sklearn_unlearn.influence._report import ForgetReport
-    from sklearn_unlearn.influence._unlearners import InfluenceUnlearner, RefitUnlearner
+    from sklearn_unlearn.influence._unlearners import InfluenceUnlearner
 
 __all__ = ["ForgetReport", "InfluenceUnlearner", "OptimalityCertificate", "RefitUnlearner"]
 
@@ -18,7 +19,7 @@ _HOMES = {
     "ForgetReport": "_report",
     "InfluenceUnlearner": "_unlearners",
     "OptimalityCertificate": "_certificate",
-    "RefitUnlearner": "_unlearners",
+    "RefitUnlearner": "_refit",
 }
 
 

@@ -23,6 +23,7 @@ from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._solvers import Status
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
+from sklearn_unlearn.utils._interactions import sorted_union
 
 __all__ = ["LocalResult", "count_incident", "solve_locally"]
 
@@ -109,7 +110,8 @@ def solve_locally(
     max_cells : float
         Give up when more interactions than this would be walked.
     """
-    start, before, left, goal = theta, np.nan, np.nan, 0.0
+    start, theta = theta, theta.copy()
+    before, left, goal = np.nan, np.nan, 0.0
     n_steps, n_products, status = 0, 0.0, Status.CONVERGED
     for _ in range(_MAX_ROUNDS):
         if count_incident(data, support) > max_cells:
@@ -125,18 +127,17 @@ def solve_locally(
         share = restricted.n_cells / max(objective.n_cells, 1)
         n_steps, status = n_steps + result.n_steps, result.status
         n_products += share * result.n_products
-        moved = theta.copy()
-        moved[rows] = result.theta
-        theta = moved
+        theta[rows] = result.theta
         # Frozen rows see the support move through the cells that they share with it.
         whole = restricted.thaw()
         change = whole.gradient(theta[rows]) - whole.gradient(start[rows])
-        beside = ~np.isin(rows, support, assume_unique=True)
+        beside = np.ones(len(rows), bool)
+        beside[np.searchsorted(rows, support)] = False
         norms = np.linalg.norm(change[beside], axis=1)
         left = float(np.hypot(np.linalg.norm(norms), result.gradient_norm[1]))
         if left <= goal or not (result.converged and np.isfinite(left)):
             break
-        support = np.union1d(support, rows[beside][_largest(norms, 0.4 * goal)])
+        support = sorted_union(support, rows[beside][_largest(norms, 0.4 * goal)])
     complete = bool(left <= goal)
     return LocalResult(theta, support, (before, left), n_steps, n_products, status, complete)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,7 +92,7 @@ class NewtonResult:
         Objective, tilt included.
 
     gradient_norm : tuple of float
-        ``||g - tilt||`` before and after.
+        ``||g - tilt||`` before and after; with a tilt, of its part that does not rotate.
 
     n_steps : int
         Steps taken.
@@ -119,6 +120,7 @@ class _Point:
     """An evaluation, with the tilt taken off."""
 
     def __init__(self, objective: _Objective, theta: Floats, tilt: Floats | None) -> None:
+        self.objective = objective
         self.theta = theta
         self.local = objective.at(theta)
         self.tilt = tilt
@@ -126,10 +128,15 @@ class _Point:
         if tilt is not None:
             self.value -= float(np.vdot(tilt, theta))
 
-    @property
+    @cached_property
     def gradient(self) -> Floats:
-        gradient = self.local.gradient
-        return gradient if self.tilt is None else gradient - self.tilt
+        if self.tilt is None:
+            return self.local.gradient
+        # A tilt breaks the symmetry: the part along the orbit is none that a step may reduce.
+        gradient = self.local.gradient - self.tilt
+        if not self.objective.has_gauge:
+            return gradient
+        return HorizontalProjector(self.theta, self.objective.layout.n_factors)(gradient)
 
 
 def newton(
@@ -210,7 +217,7 @@ def newton(
 def _forcing(norm: float, first_norm: float, gtol: float, settings: NewtonSettings) -> float:
     """Relative residual of the next solve: loose far away, and never beyond what gtol needs."""
     loose = settings.forcing * min(1.0, np.sqrt(norm / first_norm))
-    return max(loose, 0.3 * gtol / norm) if gtol else loose
+    return max(loose, 0.7 * gtol / norm) if gtol else loose
 
 
 def _solve(

@@ -39,7 +39,7 @@ def block_jacobi(point: LocalModel, diagonal: Floats, damping: float = 0.0) -> P
     shape = point.theta.shape
     values, vectors = np.linalg.eigh(blocks)
     values += damping
-    floor = 1e-3 * np.maximum(values[:, -1:], np.finfo(float).tiny)
+    floor = np.maximum(1e-3 * values[:, -1:], np.finfo(float).tiny)
     inverse = 1.0 / np.maximum(np.abs(values), floor)
 
     def solve(r: Floats) -> Floats:

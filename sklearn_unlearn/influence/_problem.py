@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn.influence._newton import NewtonResult
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
+from sklearn_unlearn.utils._interactions import sorted_union
 
 __all__ = ["ForgetOutcome", "ForgetProblem", "Unlearner"]
 
@@ -68,7 +69,7 @@ class ForgetProblem:
         """Rows of theta, users then items, that lost an interaction."""
         users = np.searchsorted(self.before.indptr, self.positions, side="right") - 1
         items = self.before.indices[self.positions].astype(np.int64)
-        return np.concatenate([np.unique(users), np.unique(items) + self.before.n_users])
+        return sorted_union(users, items + self.before.n_users)
 
     def emptied_rows(self) -> NDArray[np.int64]:
         """Touched rows without an interaction left: their optimum is exactly zero."""

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
+from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._local import solve_locally
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._outcomes import (
+    as_outcome,
+    count_changed,
+    kept_rows,
+    only_rows,
+    without_emptied,
+)
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._refit import RefitUnlearner
 from sklearn_unlearn.influence._solvers import SOLVERS
+from sklearn_unlearn.objectives import FactorObjective
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 
-__all__ = ["InfluenceUnlearner", "RefitUnlearner"]
+__all__ = ["InfluenceUnlearner"]
 
 Floats = NDArray[Any]
 
 # Walking more than this share of the interactions costs more in bookkeeping than it saves.
 _LOCAL_SHARE = 0.25
+# Share of the gradient that is left when the duality gap is worth looking at.
+_CERTIFYING_TOL = 1e-6
 # The last resort before a refit: as many steps as a fit would take.
 _REFINE = NewtonSettings(max_steps=50, max_iter=500)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """What a first, restricted attempt measured and cost."""
+
+    before: float = 0.0  # gradient norm at the start of the request; 0 if not measured
+    n_steps: int = 0
+    n_products: float = 0.0
 
 
 class InfluenceUnlearner(BaseEstimator):
@@ -69,6 +90,11 @@ class InfluenceUnlearner(BaseEstimator):
         What to do if `tol` is not met after more steps and a warm refinement: fit again, keep the
         best point and warn, or raise and leave the model as it was.
 
+    certify : bool, default=False
+        Whether to go on until the gradient is 1e-6 of its start and then check for global
+        optimality: the guarantee is "certified" where the check succeeds, and a bound of the
+        distance to any refit then follows from the model's ``certify()``.
+
     See Also
     --------
     RefitUnlearner : Fit again from a cold start.
@@ -95,6 +121,7 @@ class InfluenceUnlearner(BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "correct_residual": ["boolean", StrOptions({"auto"})],
         "on_failure": [StrOptions({"refit", "warn", "raise"})],
+        "certify": ["boolean"],
     }
 
     def __init__(
@@ -108,6 +135,7 @@ class InfluenceUnlearner(BaseEstimator):
         max_iter: int = 200,
         correct_residual: bool | str = "auto",
         on_failure: str = "refit",
+        certify: bool = False,
     ) -> None:
         self.pruner = pruner
         self.n_steps = n_steps
@@ -117,6 +145,7 @@ class InfluenceUnlearner(BaseEstimator):
         self.max_iter = max_iter
         self.correct_residual = correct_residual
         self.on_failure = on_failure
+        self.certify = certify
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem.
@@ -136,16 +165,24 @@ class InfluenceUnlearner(BaseEstimator):
             With ``on_failure="raise"``, if the tolerance was not met.
         """
         self._validate_params()
-        theta, emptied_norm = _without_emptied(problem)
+        theta, emptied_norm = without_emptied(problem)
         tilt = self._tilt(problem)
-        outcome = None
+        outcome, spent = None, _Spent()
         if self.pruner is not None:
             outcome = self._unlearn_pruned(problem, theta, emptied_norm, tilt)
-        elif tilt is None and problem.local and self.tol is not None:
-            outcome = self._unlearn_locally(problem, theta, emptied_norm)
+        elif tilt is None and problem.local and self._tol is not None:
+            outcome, theta, spent = self._unlearn_locally(problem, theta, emptied_norm)
         if outcome is None:
-            outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt)
+            outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
+        if self.certify and outcome.guarantee != "refit":
+            objective = cast(FactorObjective, problem.objective)
+            if certify(objective, outcome.theta).certified:
+                outcome = replace(outcome, guarantee="certified")
         return outcome
+
+    @property
+    def _tol(self) -> float | None:
+        return min(self.tol or 1.0, _CERTIFYING_TOL) if self.certify else self.tol
 
     @property
     def _settings(self) -> NewtonSettings:
@@ -155,7 +192,7 @@ class InfluenceUnlearner(BaseEstimator):
             max_iter=self.max_iter,
             damping=0.0 if self.damping == "auto" else float(self.damping),
             # Without a tolerance nothing comes after the step: solve it accurately.
-            forcing=1e-3 if self.tol is None else 0.05,
+            forcing=1e-3 if self._tol is None else 0.05,
         )
 
     def _tilt(self, problem: ForgetProblem) -> Floats | None:
@@ -171,9 +208,12 @@ class InfluenceUnlearner(BaseEstimator):
 
     def _unlearn_locally(
         self, problem: ForgetProblem, theta: Floats, emptied_norm: float
-    ) -> ForgetOutcome | None:
-        """Let the support grow from the touched rows; None if the whole table is the better way."""
-        objective, tol = problem.objective, float(self.tol or 0)
+    ) -> tuple[ForgetOutcome | None, Floats, _Spent]:
+        """Let the support grow from the touched rows.
+
+        Where the whole table turns out to be the better way, no outcome but a better start.
+        """
+        objective, tol = problem.objective, float(self._tol or 0)
         max_cells = _LOCAL_SHARE * objective.n_cells
         support = np.setdiff1d(problem.touched_rows(), problem.emptied_rows())
 
@@ -185,22 +225,25 @@ class InfluenceUnlearner(BaseEstimator):
         local = solve_locally(
             objective, problem.retained, theta, support, target, self._settings, max_cells
         )
-        if not local.complete:
-            return None
+        if not np.isfinite(local.gradient_norm[0]):
+            return None, theta, _Spent()
         before = float(np.hypot(local.gradient_norm[0], emptied_norm))
+        if not local.complete:
+            return None, local.theta, _Spent(before, local.n_steps, local.n_products)
         left = local.gradient_norm[1] + problem.gradient_norm
-        return ForgetOutcome(
+        outcome = ForgetOutcome(
             local.theta,
             "influence",
             "residual-bounded",
             local.status.value,
             local.n_steps,
             local.n_products,
-            _count_changed(problem.theta, local.theta),
+            count_changed(problem, local.theta, local.support),
             (before, left),
             left,
             problem.converged,
         )
+        return outcome, local.theta, _Spent()
 
     def _unlearn_pruned(
         self,
@@ -210,29 +253,28 @@ class InfluenceUnlearner(BaseEstimator):
         tilt: Floats | None,
     ) -> ForgetOutcome | None:
         """Move only what the pruner keeps; None if that does not meet the tolerance."""
-        rows = _kept_rows(self.pruner, problem)
+        rows = kept_rows(self.pruner, problem)
         restricted, table_rows = problem.objective.restrict(rows)
         gradient = problem.objective.gradient(theta)
         before = float(np.hypot(np.linalg.norm(gradient - _zero(tilt)), emptied_norm))
-        target = 0.0 if self.tol is None else 0.5 * self.tol * before
+        target = 0.0 if self._tol is None else 0.5 * self._tol * before
         result = newton(
             restricted,
             theta[table_rows],
             target,
             self._settings,
-            tilt=None if tilt is None else _only(tilt, rows)[table_rows],
+            tilt=None if tilt is None else only_rows(tilt, rows)[table_rows],
         )
         moved = theta.copy()
         moved[table_rows] = result.theta
         left = float(np.linalg.norm(problem.objective.gradient(moved) - _zero(tilt)))
         share = restricted.n_cells / max(problem.objective.n_cells, 1)
-        met = self.tol is not None and left <= self.tol * before
-        if self.tol is not None and not met:
+        met = self._tol is not None and left <= self._tol * before
+        if self._tol is not None and not met:
             # The pruner left out rows that the tolerance needs: go on from here, everywhere.
-            return self._unlearn_everywhere(
-                problem, moved, emptied_norm, tilt, before, share * result.n_products
-            )
-        return _outcome(problem, moved, result, (before, left), tilt, met, share)
+            spent = _Spent(before, result.n_steps, share * result.n_products)
+            return self._unlearn_everywhere(problem, moved, emptied_norm, tilt, spent)
+        return as_outcome(problem, moved, result, (before, left), tilt, met, share)
 
     def _unlearn_everywhere(
         self,
@@ -240,21 +282,21 @@ class InfluenceUnlearner(BaseEstimator):
         theta: Floats,
         emptied_norm: float,
         tilt: Floats | None,
-        before: float | None = None,
-        spent: float = 0.0,
+        spent: _Spent,
     ) -> ForgetOutcome:
         """Newton on the whole table, then a warm refinement, then whatever `on_failure` says."""
-        tol = 0.0 if self.tol is None else float(self.tol)
+        tol = 0.0 if self._tol is None else float(self._tol)
+
+        def at_start(norm: float) -> float:
+            return spent.before or float(np.hypot(norm, emptied_norm))
 
         def target(norm: float) -> float:
-            return tol * (before if before is not None else float(np.hypot(norm, emptied_norm)))
+            return tol * at_start(norm)
 
         result = newton(problem.objective, theta, target, self._settings, tilt=tilt)
-        first = (
-            before if before is not None else float(np.hypot(result.gradient_norm[0], emptied_norm))
-        )
+        first = at_start(result.gradient_norm[0])
         method, goal = "influence", tol * first
-        if self.tol is not None and not result.converged:
+        if self._tol is not None and not result.converged:
             method = "influence+refine"
             again = newton(problem.objective, result.theta, goal, _REFINE, tilt=tilt)
             result = replace(
@@ -262,14 +304,19 @@ class InfluenceUnlearner(BaseEstimator):
                 n_steps=result.n_steps + again.n_steps,
                 n_products=result.n_products + again.n_products,
             )
-        if self.tol is not None and not result.converged:
+        if self._tol is not None and not result.converged:
             failed = self._fail(problem, result, first)
             if failed is not None:
                 return failed
-        outcome = _outcome(
+        outcome = as_outcome(
             problem, result.theta, result, (first, result.gradient_norm[1]), tilt, result.converged
         )
-        return replace(outcome, method=method, n_products=outcome.n_products + spent)
+        return replace(
+            outcome,
+            method=method,
+            n_steps=outcome.n_steps + spent.n_steps,
+            n_products=outcome.n_products + spent.n_products,
+        )
 
     def _fail(
         self, problem: ForgetProblem, result: NewtonResult, first: float
@@ -277,7 +324,7 @@ class InfluenceUnlearner(BaseEstimator):
         """Refit, raise, or warn and keep the best point."""
         reached = result.gradient_norm[1] / first if first else 0.0
         message = (
-            f"forget left {reached:.1e} of the gradient; tol={self.tol} was asked for. "
+            f"forget left {reached:.1e} of the gradient; tol={self._tol} was asked for. "
             f"The last solve said: {result.status.value}."
         )
         if self.on_failure == "raise":
@@ -293,98 +340,5 @@ class InfluenceUnlearner(BaseEstimator):
         )
 
 
-class RefitUnlearner(BaseEstimator):
-    """Fit again, from a cold start, on what remains: the slow answer that is always right.
-
-    See Also
-    --------
-    InfluenceUnlearner : Newton steps from the old parameters.
-
-    Examples
-    --------
-    >>> from sklearn_unlearn.influence import RefitUnlearner
-    >>> RefitUnlearner()
-    RefitUnlearner()
-    """
-
-    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
-        """Solve a forget problem by ``problem.refit``.
-
-        Parameters
-        ----------
-        problem : ForgetProblem
-            The model, the data and the request.
-
-        Returns
-        -------
-        outcome : ForgetOutcome
-        """
-        refitted = problem.refit()
-        before = float(np.linalg.norm(problem.objective.gradient(problem.theta)))
-        return ForgetOutcome(
-            refitted.theta,
-            "refit",
-            "refit",
-            "fitted again",
-            refitted.n_steps,
-            refitted.n_products,
-            len(refitted.theta),
-            (before, refitted.gradient_norm[1]),
-            refitted.gradient_norm[1],
-            refitted.converged,
-        )
-
-
-def _without_emptied(problem: ForgetProblem) -> tuple[Floats, float]:
-    """Set rows that lost everything to zero, their optimum; return the gradient settled."""
-    emptied = problem.emptied_rows()
-    theta = problem.theta.copy()
-    settled = problem.objective.ridge_gradient(theta, emptied)
-    theta[emptied] = problem.objective.layout.empty_rows(emptied)
-    return theta, float(np.linalg.norm(settled))
-
-
-def _kept_rows(pruner: Any, problem: ForgetProblem) -> NDArray[np.int64]:
-    """Rows that a pruner lets move."""
-    before, positions = problem.before, problem.positions
-    pairs = before.rows[positions], before.indices[positions]
-    fitted = clone(pruner).fit(before.to_csr(), forget=pairs)
-    kept = np.concatenate([fitted.user_support_, fitted.item_support_])
-    return np.setdiff1d(np.flatnonzero(kept), problem.emptied_rows())
-
-
-def _only(table: Floats, rows: NDArray[np.int64]) -> Floats:
-    out = np.zeros_like(table)
-    out[rows] = table[rows]
-    return out
-
-
 def _zero(tilt: Floats | None) -> Floats | float:
     return 0.0 if tilt is None else tilt
-
-
-def _count_changed(old: Floats, new: Floats) -> int:
-    return int(np.count_nonzero((old != new).any(axis=1)))
-
-
-def _outcome(
-    problem: ForgetProblem,
-    theta: Floats,
-    result: NewtonResult,
-    norms: tuple[float, float],
-    tilt: Floats | None,
-    met: bool,
-    share: float = 1.0,
-) -> ForgetOutcome:
-    return ForgetOutcome(
-        theta,
-        "influence",
-        "residual-bounded" if met else "one-step",
-        result.status.value,
-        result.n_steps,
-        share * result.n_products,
-        _count_changed(problem.theta, theta),
-        norms,
-        norms[1] + (0.0 if tilt is None else float(np.linalg.norm(tilt))),
-        problem.converged and met,
-    )

@@ -21,7 +21,7 @@ Floats = NDArray[Any]
 def score_spectrum(objective: PointwiseObjective, theta: Floats) -> Floats:
     """Singular values of ``L_u^1/2 P Q' L_i^1/2``, from two QR decompositions."""
     k, m = objective.layout.n_factors, objective.layout.n_users
-    scaled = theta[:, :k] * np.sqrt(objective.factor_ridge)[:, None]
+    scaled = theta[:, :k] * np.sqrt(objective.ridge.of_factors(objective.layout))[:, None]
     left = np.linalg.qr(scaled[:m], mode="r")
     right = np.linalg.qr(scaled[m:], mode="r")
     return np.linalg.svd(np.asarray(left) @ np.asarray(right).T, full_matrices=False)[1]
@@ -38,11 +38,8 @@ def _bias_penalty(objective: PointwiseObjective, theta: Floats) -> float:
     if not objective.layout.fit_bias:
         return 0.0
     biases = objective.layout.biases(theta)
-    return sum(float(r @ (b * b)) for r, b in zip(_bias_ridges(objective), biases, strict=True))
-
-
-def _bias_ridges(objective: PointwiseObjective) -> tuple[Floats, Floats]:
-    return objective.layout.biases(np.asarray(objective.ridge))
+    ridges = objective.ridge.of_biases(objective.layout)
+    return sum(float(r @ (b * b)) for r, b in zip(ridges, biases, strict=True))
 
 
 def dual_value(objective: PointwiseObjective, theta: Floats, shrink: float) -> float:
@@ -57,7 +54,7 @@ def dual_value(objective: PointwiseObjective, theta: Floats, shrink: float) -> f
         rows = np.repeat(np.arange(n_users), np.diff(o.pattern.indptr))
         by_user = np.bincount(rows, weighted, n_users)
         by_item = np.bincount(o.pattern.indices, weighted, n_items)
-        user_ridge, item_ridge = _bias_ridges(o)
+        user_ridge, item_ridge = o.ridge.of_biases(o.layout)
         total -= 0.5 * float((by_user**2 / user_ridge).sum() + (by_item**2 / item_ridge).sum())
     return total
 

@@ -27,7 +27,8 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import _convex
 from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout
 from sklearn_unlearn.objectives._losses import LOSSES, Loss
-from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype
+from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
+from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype, sorted_union
 
 __all__ = ["PointwiseObjective"]
 
@@ -52,11 +53,8 @@ class PointwiseObjective(FactorObjective):
     layout : Layout
         Shape of theta.
 
-    ridge : ndarray, shape of theta
-        Weight of each squared parameter; may be broadcast from fewer numbers.
-
-    factor_ridge : ndarray, shape (n_users + n_items,)
-        The same for the latent columns, which share one weight a row.
+    ridge : Ridge
+        Weight of each squared parameter.
 
     backend : Backend
         Arithmetic.
@@ -75,8 +73,7 @@ class PointwiseObjective(FactorObjective):
     targets: Floats
     loss: Loss
     layout: Layout
-    ridge: Floats
-    factor_ridge: Floats
+    ridge: Ridge
     backend: Backend
     offset: float = 0.0
     weights: Floats | None = None
@@ -94,6 +91,7 @@ class PointwiseObjective(FactorObjective):
         fit_bias: bool,
         global_mean: bool,
         backend: Backend,
+        frequency_scaling: float = 0.0,
         offset: float | None = None,
     ) -> PointwiseObjective:
         """State the objective of a matrix factorisation.
@@ -102,15 +100,10 @@ class PointwiseObjective(FactorObjective):
         are both multiplied. `offset` stands for the global mean of other data.
         """
         layout = Layout(data.n_users, data.n_items, n_factors, fit_bias)
-        columns = np.full(layout.width, float(regularization))
-        columns[n_factors:] = bias_regularization if fit_bias else ()
-        ridge = np.broadcast_to(columns, layout.shape)
-        factor_ridge = np.full(layout.shape[0], float(regularization))
-        weights = None
-        if data.row_weights is not None:
-            row_weights = np.concatenate([data.row_weights, np.ones(data.n_items)])
-            ridge, factor_ridge = ridge * row_weights[:, None], factor_ridge * row_weights
-            weights = data.row_weights[data.rows]
+        pair = np.broadcast_to(bias_regularization, 2)
+        row_weights = row_multiples(data, frequency_scaling)
+        ridge = Ridge(float(regularization), (float(pair[0]), float(pair[1])), row_weights)
+        weights = None if data.row_weights is None else data.row_weights[data.rows]
         targets = LOSSES[loss].targets(data.values)
         if offset is None:
             offset = LOSSES[loss].offset(targets, weights) if global_mean else 0.0
@@ -120,7 +113,6 @@ class PointwiseObjective(FactorObjective):
             LOSSES[loss],
             layout,
             ridge,
-            factor_ridge,
             backend,
             offset,
             weights,
@@ -166,18 +158,18 @@ class PointwiseObjective(FactorObjective):
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
         slopes = self.loss.derivatives(np.full_like(self.targets, self.offset), self.targets)[0]
-        return float(np.linalg.norm(slopes if self.weights is None else slopes * self.weights))
+        weights = 1.0 if self.weights is None else self.weights
+        # Ratings that all equal their mean have slopes of rounding errors alone: no unit at all.
+        least = 1e-6 * float(np.linalg.norm(self.targets * weights))
+        return max(float(np.linalg.norm(slopes * weights)), least)
 
     def with_factors(self, n_factors: int) -> PointwiseObjective:
         """Return the same objective for another number of latent columns."""
-        latent = np.broadcast_to(self.factor_ridge[:, None], (len(self.factor_ridge), n_factors))
-        biases = self.ridge[:, self.layout.n_factors :]
-        layout = replace(self.layout, n_factors=n_factors)
-        return replace(self, layout=layout, ridge=np.concatenate([latent, biases], axis=1))
+        return replace(self, layout=replace(self.layout, n_factors=n_factors))
 
     def residual_operator(self, theta: Floats) -> LinearOperator:
         """Slopes on the pattern, rows and columns divided by the root of their ridge."""
-        scale = 1 / np.sqrt(self.factor_ridge)
+        scale = 1 / np.sqrt(self.ridge.of_factors(self.layout))
         users, items = np.split(scale, [self.layout.n_users])
         slopes = self.at(theta).derivatives[0] * np.repeat(users, np.diff(self.pattern.indptr))
         slopes = slopes * items[self.pattern.indices]
@@ -187,7 +179,7 @@ class PointwiseObjective(FactorObjective):
 
     def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
         """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
-        scale = 1 / np.sqrt(self.factor_ridge)
+        scale = 1 / np.sqrt(self.ridge.of_factors(self.layout))
         return np.concatenate([left, right]) * values * scale[:, None]
 
     def score_spectrum(self, theta: Floats) -> Floats:
@@ -223,7 +215,8 @@ class PointwiseObjective(FactorObjective):
     def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
         """Gradient of the penalty alone in some rows."""
         fixed = self.layout.empty_rows(rows) != 0
-        return np.where(fixed, 0.0, self.ridge[rows] * theta[rows])
+        penalty = self.ridge.for_rows(rows).times(theta[rows], self.layout)
+        return np.where(fixed, 0.0, penalty)
 
     def restrict(self, rows: NDArray[Any]) -> tuple[PointwiseObjective, NDArray[Any]]:
         """Keep only some rows free: walk only the interactions incident to them."""
@@ -231,8 +224,8 @@ class PointwiseObjective(FactorObjective):
         free = np.zeros(self.layout.shape[0], bool)
         free[rows] = True
         cells, users, items = _incident(self.pattern, free)
-        user_ids = np.union1d(users, rows[rows < m])
-        item_ids = np.union1d(items, rows[rows >= m] - m)
+        user_ids = sorted_union(users, rows[rows < m])
+        item_ids = sorted_union(items, rows[rows >= m] - m)
         layout = self.layout.for_rows(len(user_ids), len(item_ids))
         table_rows = np.concatenate([user_ids, item_ids + m])
         restricted = replace(
@@ -244,8 +237,7 @@ class PointwiseObjective(FactorObjective):
             ),
             targets=self.targets[cells],
             layout=layout,
-            ridge=self.ridge[table_rows],
-            factor_ridge=self.factor_ridge[table_rows],
+            ridge=self.ridge.for_rows(table_rows),
             weights=None if self.weights is None else self.weights[cells],
             frozen_rows=np.flatnonzero(~free[table_rows]),
         )
@@ -266,8 +258,8 @@ class PointwiseEvaluation(Evaluation):
         o = self.objective
         losses = o.loss.value(self.scores, o.targets)
         total = losses.sum() if o.weights is None else o.weights @ losses
-        moving = o.layout.mask_fixed(self.theta.copy())
-        return float(total + 0.5 * np.vdot(moving, o.ridge * moving))
+        penalty = o.layout.mask_fixed(o.ridge.times(self.theta, o.layout))
+        return float(total + 0.5 * np.vdot(self.theta, penalty))
 
     @cached_property
     def derivatives(self) -> tuple[Floats, Floats]:
@@ -283,7 +275,7 @@ class PointwiseEvaluation(Evaluation):
         """Gradient, a table like theta."""
         o = self.objective
         table = o.both_ways((self.derivatives[0], self.theta))
-        table += o.ridge * self.theta
+        table += o.ridge.times(self.theta, o.layout)
         return o.mask(table)
 
     def hessian_product(self, V: Floats) -> Floats:
@@ -293,14 +285,14 @@ class PointwiseEvaluation(Evaluation):
         change = o.backend.sddmm(o.pattern, (V[:m], theta[m:]), (theta[:m], V[m:]))
         change *= w
         table = o.both_ways((change, theta), (r, V))
-        table += o.ridge * V
+        table += o.ridge.times(V, o.layout)
         return o.mask(table)
 
     def hessian_diagonal(self) -> Floats:
         """Diagonal of the Hessian, a table like theta; 1 where nothing moves."""
         o = self.objective
         diagonal = o.both_ways((self.derivatives[1], self.theta**2))
-        diagonal += o.ridge
+        diagonal += o.ridge.times(np.ones_like(diagonal), o.layout)
         return np.where(o.mask(np.ones_like(diagonal)) > 0, diagonal, 1.0)
 
     def blocks(self, *, users_only: bool = False) -> Floats:
@@ -315,7 +307,8 @@ class PointwiseEvaluation(Evaluation):
         moves = o.mask(np.ones_like(theta))[rows]
         blocks *= moves[:, :, None] * moves[:, None, :]
         index = np.arange(theta.shape[1])
-        blocks[:, index, index] += np.where(moves > 0, o.ridge[rows], 1.0)
+        ridge = o.ridge.times(np.ones_like(theta), o.layout)[rows]
+        blocks[:, index, index] += np.where(moves > 0, ridge, 1.0)
         return blocks
 
 
@@ -324,7 +317,7 @@ def _incident(pattern: Pattern, free: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     m = pattern.shape[0]
     by_user = concatenate_ranges(pattern.indptr, np.flatnonzero(free[:m]))
     by_item = concatenate_ranges(pattern.indptr_t, np.flatnonzero(free[m:]))
-    cells = np.union1d(by_user, pattern.order_t[by_item])
+    cells = sorted_union(by_user, pattern.order_t[by_item])
     users = np.searchsorted(pattern.indptr, cells, side="right") - 1
     return cells, users, pattern.indices[cells]
 

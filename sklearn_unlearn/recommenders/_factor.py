@@ -26,6 +26,7 @@ __all__ = ["FactorModel"]
 
 # Rows folded in at once: their (width, width) blocks stay in a few megabytes.
 _ROWS_AT_ONCE = 2048
+_LONGEST_SIDE = np.iinfo(np.int32).max
 
 _STRATEGIES = {None: InfluenceUnlearner, "influence": InfluenceUnlearner, "refit": RefitUnlearner}
 
@@ -69,6 +70,7 @@ class FactorModel(
         NotConvergedWarning
             If `max_iter` steps did not reach `tol`.
         """
+        _check_sides(X)
         data = self._check_training_data(X, sample_weight)
         if not data.n_interactions:
             raise ValueError(
@@ -291,23 +293,28 @@ class FactorModel(
         return result, objective
 
     def _theta(self, layout, columns=slice(None)):
-        return layout.pack(
-            np.concatenate([self.user_factors_[:, columns], self.item_factors_[:, columns]]),
-            np.concatenate([self.user_biases_, self.item_biases_]),
-        )
+        """Table of the model's parameters, with only some latent columns."""
+        theta = np.ones(layout.shape)
+        theta[: layout.n_users, : layout.n_factors] = self.user_factors_[:, columns]
+        theta[layout.n_users :, : layout.n_factors] = self.item_factors_[:, columns]
+        if layout.fit_bias:
+            user_biases, item_biases = layout.biases(theta)
+            user_biases[:], item_biases[:] = self.user_biases_, self.item_biases_
+        return theta
 
     def _state_of(self, theta, objective, columns=slice(None), width=None) -> dict[str, Any]:
         """Attributes that a table gives; it holds `columns` of the `width` latent columns."""
         layout = objective.layout
         m, k = layout.n_users, layout.n_factors
-        Z = np.zeros((len(theta), k if width is None else width))
-        Z[:, columns] = theta[:, :k]
+        user_factors = np.zeros((m, k if width is None else width))
+        item_factors = np.zeros((layout.n_items, user_factors.shape[1]))
+        user_factors[:, columns], item_factors[:, columns] = theta[:m, :k], theta[m:, :k]
         user_biases, item_biases = np.zeros(m), np.zeros(layout.n_items)
         if layout.fit_bias:
             user_biases, item_biases = (part.copy() for part in layout.biases(theta))
         return {
-            "user_factors_": Z[:m].copy(),
-            "item_factors_": Z[m:].copy(),
+            "user_factors_": user_factors,
+            "item_factors_": item_factors,
             "user_biases_": user_biases,
             "item_biases_": item_biases,
             "global_mean_": objective.offset,
@@ -330,6 +337,15 @@ class FactorModel(
         theta = solve_rows(objective.freeze_items(), theta)
         k = layout.n_factors
         return theta[:n, :k].copy(), theta[:n, k].copy() if layout.fit_bias else np.zeros(n)
+
+
+def _check_sides(X):
+    """Refuse a shape that ids used as positions make: a row of factors each would not fit."""
+    if any(side > _LONGEST_SIDE for side in getattr(X, "shape", ())):
+        raise ValueError(
+            f"X has shape {X.shape}; expected at most {_LONGEST_SIDE} users and as many items. "
+            "Turn ids into positions with InteractionEncoder."
+        )
 
 
 def _canonical(theta, layout, tol):

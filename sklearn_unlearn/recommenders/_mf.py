@@ -38,6 +38,12 @@ class MatrixFactorization(FactorModel):
     bias_regularization : float or tuple of two floats, default=(1.0, 4.0)
         :math:`\lambda_u` and :math:`\lambda_i`; one number stands for both.
 
+    frequency_scaling : float, default=0.0
+        Exponent :math:`\nu`: the penalty of a row is multiplied by its number of interactions to
+        this power. 0 penalises all rows alike; 1 is the weighted penalty of the Netflix prize
+        models (Zhou et al., "Large-scale parallel collaborative filtering for the Netflix prize",
+        2008). The problem stays convex in the scores.
+
     fit_bias : bool, default=True
         Whether to fit user and item biases.
 
@@ -124,6 +130,7 @@ class MatrixFactorization(FactorModel):
         "loss": [StrOptions({"logistic", "squared"})],
         "regularization": [Interval(Real, 0, None, closed="neither")],
         "bias_regularization": [Interval(Real, 0, None, closed="neither"), tuple],
+        "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
         "fit_bias": ["boolean"],
         "global_mean": ["boolean", StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -142,6 +149,7 @@ class MatrixFactorization(FactorModel):
         loss="logistic",
         regularization=10.0,
         bias_regularization=(1.0, 4.0),
+        frequency_scaling=0.0,
         fit_bias=True,
         global_mean="auto",
         max_iter=100,
@@ -156,6 +164,7 @@ class MatrixFactorization(FactorModel):
         self.loss = loss
         self.regularization = regularization
         self.bias_regularization = bias_regularization
+        self.frequency_scaling = frequency_scaling
         self.fit_bias = fit_bias
         self.global_mean = global_mean
         self.max_iter = max_iter
@@ -173,9 +182,21 @@ class MatrixFactorization(FactorModel):
             loss=self.loss,
             n_factors=self.n_factors,
             regularization=self.regularization,
-            bias_regularization=self.bias_regularization,
+            bias_regularization=_pair_of_weights(self.bias_regularization),
+            frequency_scaling=self.frequency_scaling,
             fit_bias=self.fit_bias,
             global_mean=global_mean,
             offset=offset,
             backend=self._backend(),
         )
+
+
+def _pair_of_weights(value):
+    """Weights of user and of item biases; what a tuple holds, no constraint has checked."""
+    pair = value if isinstance(value, tuple) else (value, value)
+    if len(pair) == 2 and all(isinstance(one, Real) and 0 < one < float("inf") for one in pair):
+        return float(pair[0]), float(pair[1])
+    raise ValueError(
+        f"bias_regularization={value!r} was given; expected a positive number, or a tuple of two. "
+        "Pass (weight of user biases, weight of item biases)."
+    )

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["concatenate_ranges", "index_dtype", "owned", "search_in_rows", "without"]
+__all__ = [
+    "concatenate_ranges",
+    "index_dtype",
+    "owned",
+    "search_in_rows",
+    "sorted_union",
+    "without",
+]
 
 # Up to this many runs, copying the pieces between them beats a mask over the whole array.
 _MAX_RUNS = 2048
@@ -32,6 +39,22 @@ def concatenate_ranges(indptr: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.i
     lengths = indptr[rows + 1] - starts
     offsets = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     return np.arange(len(offsets), dtype=np.int64) + offsets
+
+
+def sorted_union(*arrays: NDArray[Any]) -> NDArray[np.int64]:
+    """Distinct integers of some arrays, ascending: one sort, where ``np.unique`` would hash first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.utils._interactions import sorted_union
+    >>> sorted_union(np.array([3, 1]), np.array([1, 7]))
+    array([1, 3, 7])
+    """
+    merged = np.sort(np.concatenate(arrays).astype(np.int64, copy=False))
+    keep = np.ones(len(merged), bool)
+    np.not_equal(merged[1:], merged[:-1], out=keep[1:])
+    return merged[keep]
 
 
 def search_in_rows(
@@ -69,3 +92,44 @@ def without(array: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
     starts = np.append(0, positions[last] + 1)
     stops = np.append(positions[runs], len(array))
     return np.concatenate([array[a:b] for a, b in zip(starts, stops, strict=True)])
+
+
+def transpose_without(
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    order: NDArray[Any],
+    gone: NDArray[np.int64],
+    columns: NDArray[Any],
+    rows: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Copy a transposed pattern without some entries of the pattern, and renumber the rest.
+
+    Parameters
+    ----------
+    indptr, indices, order : ndarray
+        Transposed pattern; ``order`` holds row-major positions.
+
+    gone : ndarray of int64
+        Row-major positions that go, ascending and distinct.
+
+    columns, rows : ndarray of int
+        Where these are.
+
+    Returns
+    -------
+    indices, order : ndarray
+        Of the entries that stay.
+    """
+    if len(gone) <= _MAX_RUNS:
+        from sklearn_unlearn.utils._compiled import drop_positions
+
+        stays = len(order) - len(gone)
+        kept = np.empty(stays, indices.dtype), np.empty(stays, order.dtype)
+        drop_positions(np.asarray(indices), np.asarray(order), gone, *kept)
+        return kept
+    gone_T = np.sort(search_in_rows(indptr, indices, columns, rows))
+    before = np.zeros(len(order), order.dtype)
+    before[gone] = 1
+    np.cumsum(before, out=before)
+    order = without(order, gone_T)
+    return without(indices, gone_T), order - before[order]

@@ -110,6 +110,14 @@ def test_no_gap_allows_no_shift(name):
     assert LOSSES[name].max_shift(0.0) == 0.0
 
 
+@given(names, st.floats(-20, 20), st.floats(-15, 15))
+def test_curvature_shrinks_no_faster_than_promised(name, score, shift):
+    s, y, loss = np.array([score, score + shift]), np.zeros(2), LOSSES[name]
+    before, after = loss.derivatives(s, y)[1]
+    assert after >= before * loss.curvature_kept(abs(shift)) * (1 - 1e-12)
+    assert 0 < loss.curvature_kept(abs(shift)) <= 1
+
+
 @pytest.mark.parametrize("target", [0.0, 1.0])
 def test_extreme_scores_neither_overflow_nor_lose_the_small_side(target):
     s, loss = np.array([-800.0, -40.0, 40.0, 800.0]), LogisticLoss()

@@ -9,7 +9,7 @@ from sklearn_unlearn.influence.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import LOSSES, Layout, PointwiseObjective
 from tests.oracles import derivative
-from tests.problems import PROBLEMS, Problem, labels
+from tests.problems import PROBLEMS, Problem, hessian_of, labels
 
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 WITH_CELLS = [problem for problem in PROBLEMS if problem.matrix.any()]
@@ -19,23 +19,6 @@ BY_NAME = {problem.name: problem for problem in PROBLEMS}
 @pytest.fixture(params=PROBLEMS, ids=lambda problem: problem.name)
 def problem(request):
     return request.param
-
-
-def hessian_of(objective, theta):
-    """Matrix of the Hessian product, a column for each free entry."""
-    point = objective.at(theta)
-    free = objective.mask(np.ones(theta.shape)).ravel() > 0
-    columns = np.zeros((theta.size, theta.size))
-    for j in np.flatnonzero(free):
-        unit = np.zeros(theta.size)
-        unit[j] = 1
-        columns[:, j] = point.hessian_product(unit.reshape(theta.shape)).ravel()
-    return columns
-
-
-def flat_rows(rows, width):
-    """Entries of flat theta that belong to some rows."""
-    return (np.asarray(rows)[:, None] * width + np.arange(width)).ravel()
 
 
 # -- value and derivatives -----------------------------------------------------------------------
@@ -148,9 +131,10 @@ def test_rotating_the_latent_columns_leaves_the_value_alone(problem):
     assert_allclose(objective.value(turned), objective.value(theta), rtol=1e-12)
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
 @pytest.mark.parametrize("name", ["logistic-bias", "squared-bias", "squared-plain"])
-def test_a_weight_counts_like_repeated_users(name):
-    plain = BY_NAME[name]
+def test_a_weight_counts_like_repeated_users(name, exponent):
+    plain = dataclasses.replace(BY_NAME[name], frequency_scaling=exponent)
     m = len(plain.matrix)
     counts = np.array([1, 3, 2, 1, 4, 2])[:m]
     copies = np.repeat(np.arange(m), counts)
@@ -189,6 +173,15 @@ def test_offset_is_added_to_every_score(name):
     assert dataclasses.replace(problem, global_mean=False).objective().offset == 0
 
 
+@pytest.mark.parametrize("global_mean", [False, True])
+def test_offset_of_other_data_may_be_given(global_mean):
+    data = Interactions.from_matrix([[1.0, -1.0, 1.0]])
+    settings = {"loss": "logistic", "n_factors": 1, "regularization": 1.0, "fit_bias": False}
+    settings |= {"bias_regularization": 1.0, "backend": ScipyBackend(), "global_mean": global_mean}
+    objective = PointwiseObjective.from_interactions(data, offset=-3.0, **settings)
+    assert_allclose(objective.scores(np.zeros((4, 1))), -3.0)
+
+
 def test_nothing_observed_leaves_the_penalty():
     problem = BY_NAME["nothing-observed"]
     objective, theta = problem.objective(), problem.theta()
@@ -196,96 +189,6 @@ def test_nothing_observed_leaves_the_penalty():
     moving = np.where(problem.twin().free, theta, 0)
     assert_allclose(objective.gradient(theta), problem.twin().ridge * moving, **CLOSE)
     assert objective.gradient_scale == 0
-
-
-# -- restriction ---------------------------------------------------------------------------------
-def row_sets(problem):
-    m, n = problem.matrix.shape
-    rng = np.random.default_rng(5)
-    yield np.array([0])
-    yield np.array([m + n - 1])
-    yield np.array([m + n - 1, m - 1, 0])
-    yield np.arange(m)
-    yield np.arange(m, m + n)
-    yield np.arange(m + n)
-    yield rng.permutation(m + n)[: (m + n) // 2]
-    yield np.array([], int)
-
-
-def test_restriction_keeps_rows_and_walks_incident_cells_only(problem):
-    objective, m = problem.objective(), len(problem.matrix)
-    seen = problem.twin().matrix != 0
-    for rows in row_sets(problem):
-        restricted, table_rows = objective.restrict(rows)
-        incident = seen & (
-            np.isin(np.arange(m), rows)[:, None] | np.isin(m + np.arange(seen.shape[1]), rows)
-        )
-        assert restricted.n_cells == restricted.pattern.n_interactions == incident.sum()
-        users, items = np.nonzero(incident)
-        expected = np.unique(np.concatenate([rows, users, m + items]))
-        assert_array_equal(table_rows, expected)
-        assert restricted.layout.shape[0] == len(table_rows)
-        assert_array_equal(table_rows[restricted.frozen_rows], np.setdiff1d(table_rows, rows))
-        assert not restricted.has_gauge
-
-
-def test_derivatives_of_a_restriction_are_those_of_the_whole(problem):
-    objective, theta = problem.objective(), problem.theta()
-    width = theta.shape[1]
-    gradient, whole = objective.gradient(theta), problem.twin().hessian(theta)
-    free_rows = problem.twin().free
-    for rows in row_sets(problem):
-        rows = np.unique(rows)
-        restricted, table_rows = objective.restrict(rows)
-        point = restricted.at(theta[table_rows])
-        inside = np.searchsorted(table_rows, rows)
-        expected = np.zeros((len(table_rows), width))
-        expected[inside] = gradient[rows]
-        assert_allclose(point.gradient, expected, **CLOSE)
-        part = hessian_of(restricted, theta[table_rows])
-        a, b = flat_rows(inside, width), flat_rows(rows, width)
-        assert_allclose(part[np.ix_(a, a)], whole[np.ix_(b, b)], **CLOSE)
-        assert_allclose(np.delete(part, a, axis=0), 0)
-        diagonal = np.ones(expected.shape)
-        diagonal[inside] = np.where(free_rows, objective.at(theta).hessian_diagonal(), 1)[rows]
-        assert_allclose(point.hessian_diagonal(), diagonal, **CLOSE)
-        blocks = np.broadcast_to(np.eye(width), (len(table_rows), width, width)).copy()
-        blocks[inside] = objective.at(theta).blocks()[rows]
-        assert_allclose(point.blocks(), blocks, **CLOSE)
-
-
-def test_value_of_a_restriction_falls_as_the_whole_does(problem):
-    objective, theta = problem.objective(), problem.theta()
-    for rows in row_sets(problem):
-        restricted, table_rows = objective.restrict(rows)
-        moved = theta.copy()
-        moved[rows] += problem.direction()[rows]
-        change = restricted.value(moved[table_rows]) - restricted.value(theta[table_rows])
-        assert_allclose(change, objective.value(moved) - objective.value(theta), **CLOSE)
-
-
-def test_restricting_twice_is_restricting_once(problem):
-    objective, theta = problem.objective(), problem.theta()
-    rows = np.arange(0, len(theta), 2)
-    outer, outer_rows = objective.restrict(np.arange(len(theta)))
-    twice, twice_rows = outer.restrict(np.searchsorted(outer_rows, rows))
-    once, once_rows = objective.restrict(rows)
-    assert_array_equal(outer_rows[twice_rows], once_rows)
-    assert_array_equal(twice.gradient(theta[once_rows]), once.gradient(theta[once_rows]))
-
-
-def test_thawed_restriction_is_the_objective_of_its_cells(problem):
-    m = len(problem.matrix)
-    theta, rows = problem.theta(), np.array([0, m])
-    restricted, table_rows = problem.objective().restrict(rows)
-    thawed = restricted.thaw()
-    incident = np.zeros(problem.matrix.shape, bool)
-    incident[0] = incident[:, 0] = True
-    twin = dataclasses.replace(problem.twin(), matrix=problem.twin().matrix * incident)
-    assert thawed.has_gauge
-    assert thawed.n_cells == restricted.n_cells
-    expected = twin.gradient(theta)[table_rows]
-    assert_allclose(thawed.gradient(theta[table_rows]), expected, **CLOSE)
 
 
 # -- what a fit and a certificate ask beside -----------------------------------------------------
@@ -296,13 +199,26 @@ def test_ridge_gradient_is_the_gradient_of_the_penalty(problem):
     assert_allclose(problem.objective().ridge_gradient(theta, rows), expected, **CLOSE)
 
 
-def test_objective_of_the_biases_is_the_one_at_zero_factors(problem):
-    objective, theta, k = problem.objective(), problem.theta(), problem.n_factors
-    theta[:, :k] = 0
-    alone = objective.without_factors()
-    assert alone.layout.width == theta.shape[1] - k
-    assert_allclose(alone.value(theta[:, k:]), objective.value(theta), **CLOSE)
-    assert_allclose(alone.gradient(theta[:, k:]), objective.gradient(theta)[:, k:], **CLOSE)
+@pytest.mark.parametrize("n_factors", [0, 4])
+def test_other_number_of_factors_is_another_problem_with_the_same_penalties(problem, n_factors):
+    other = dataclasses.replace(problem, n_factors=n_factors)
+    changed, theta = problem.objective().with_factors(n_factors), other.theta()
+    assert changed.layout == other.objective().layout
+    assert_allclose(changed.value(theta), other.twin().value(theta), **CLOSE)
+    assert_allclose(changed.gradient(theta), other.twin().gradient(theta), **CLOSE)
+
+
+def test_frozen_items_leave_the_derivatives_of_users_alone(problem):
+    objective, theta, m = problem.objective(), problem.theta(), len(problem.matrix)
+    frozen = objective.freeze_items()
+    assert not frozen.has_gauge
+    assert frozen.value(theta) == objective.value(theta)
+    assert_array_equal(frozen.gradient(theta)[:m], objective.gradient(theta)[:m])
+    assert not frozen.gradient(theta)[m:].any()
+    V = np.where(np.arange(len(theta))[:, None] < m, problem.direction(), 0)
+    product = frozen.at(theta).hessian_product(V)
+    assert_array_equal(product[:m], objective.at(theta).hessian_product(V)[:m])
+    assert not product[m:].any()
 
 
 def test_gradient_scale_is_the_norm_of_the_first_slopes(problem):
@@ -322,7 +238,7 @@ def test_residual_operator_is_the_scaled_matrix_of_slopes(problem):
     for u, i, target, weight in twin.cells:
         s, y = scores[u, i - m, None], np.array([target])
         slopes[u, i - m] = weight * LOSSES[problem.loss].derivatives(s, y)[0][0]
-    ridge = np.concatenate([problem.regularization * twin.cell_weights, np.full(n, 0.7)])
+    ridge = problem.regularization * twin.row_multiples
     expected = slopes / np.sqrt(ridge[:m, None] * ridge[m:])
     operator = objective.residual_operator(theta)
     assert_allclose(operator @ np.eye(n), expected, **CLOSE)

@@ -1,0 +1,187 @@
+"""Estimators, their presets, and the ways to forget that are compared."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from sklearn_unlearn.influence import InfluenceUnlearner
+from sklearn_unlearn.influence._newton import NewtonSettings, newton
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.recommenders import MatrixFactorization
+
+__all__ = ["PRESETS", "SETTINGS", "WarmRefit", "make_estimator", "make_settings", "parse_params"]
+
+ESTIMATORS = {"MatrixFactorization": MatrixFactorization}
+
+#: Hyper-parameters by kind of data: "ml" for dense ratings of films, "bc" for sparse ones of books.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "MatrixFactorization": {
+        "ml": {"n_factors": 32, "regularization": 10.0, "bias_regularization": 1.0},
+        "bc": {"n_factors": 16, "regularization": 12.0, "bias_regularization": (0.7, 8.0)},
+        "synthetic": {"n_factors": 16, "regularization": 6.0, "bias_regularization": 1.0},
+    }
+}
+
+#: What the command compares unless told otherwise.
+SETTINGS = ("default", "tol=1e-2", "one-step")
+
+
+def make_estimator(
+    name: str, preset: str, params: str, *, labels: bool, n_jobs: int, seed: int
+) -> BaseEstimator:
+    """Make an estimator from names and text.
+
+    Parameters
+    ----------
+    name : str
+        Class name.
+
+    preset : str
+        Key of `PRESETS`.
+
+    params : str
+        More parameters, as in a call: ``"n_factors=24, bias_regularization=(0.7, 8)"``.
+
+    labels : bool
+        Whether the values of the data are labels; sets the loss.
+
+    n_jobs, seed : int
+        Threads and ``random_state``.
+
+    Returns
+    -------
+    estimator : BaseEstimator
+        Not fitted, its parameters validated.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a parameter that does not exist or is out of range.
+    """
+    estimator = _look_up(ESTIMATORS, name, "estimator")(n_jobs=n_jobs, random_state=seed)
+    given = {"loss": "logistic" if labels else "squared"}
+    given |= _look_up(PRESETS[name], preset, "preset") | parse_params(params)
+    for parameter in given:
+        _look_up(estimator.get_params(), parameter, f"parameter of {name}")
+    if given["loss"] == "logistic" and not labels:
+        raise ValueError(
+            "Got loss='logistic' for ratings; expected labels. Pass --threshold to make labels of "
+            "them, or loss=squared."
+        )
+    estimator.set_params(**given)
+    try:
+        estimator._validate_params()
+    except ValueError as error:
+        raise ValueError(f"{error} Change it with --params.") from None
+    return estimator
+
+
+def _look_up(table: dict[str, Any], key: str, what: str) -> Any:
+    if key not in table:
+        raise ValueError(
+            f"Got the {what} {key!r}; expected one of {', '.join(sorted(table))}. Choose from "
+            "these."
+        )
+    return table[key]
+
+
+def parse_params(text: str) -> dict[str, Any]:
+    """Read keyword arguments; a bare word is text.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.benchmarks._estimators import parse_params
+    >>> parse_params("n_factors=24, bias_regularization=(0.7, 8), loss=squared")
+    {'n_factors': 24, 'bias_regularization': (0.7, 8), 'loss': 'squared'}
+    """
+    try:
+        call = ast.parse(f"call({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise ValueError(text)
+        return {str(word.arg): _literal(word.value) for word in call.keywords}
+    except (SyntaxError, ValueError):
+        raise ValueError(
+            f"Got the parameters {text!r}; expected NAME=VALUE pairs separated by commas. Write, "
+            "for instance, 'n_factors=24,regularization=10'."
+        ) from None
+
+
+def _literal(node: ast.expr) -> Any:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+
+def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
+    """Make the strategies to compare.
+
+    Parameters
+    ----------
+    names : list of str
+        ``"default"``; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no tolerance, the
+        setting of IFRU.
+
+    Returns
+    -------
+    settings : dict of str to strategy
+
+    Raises
+    ------
+    ValueError
+        For any other name.
+    """
+    settings: dict[str, BaseEstimator] = {}
+    for name in names:
+        tol = re.fullmatch(r"tol=([0-9.]+(?:e-?\d+)?)", name)
+        if name == "default":
+            settings[name] = InfluenceUnlearner()
+        elif name == "one-step":
+            settings[name] = InfluenceUnlearner(n_steps=1, tol=None)
+        elif tol and 0 < float(tol[1]) < 1:
+            settings[name] = InfluenceUnlearner(tol=float(tol[1]))
+        else:
+            raise ValueError(
+                f"Got the setting {name!r}; expected 'default', 'one-step' or 'tol=NUMBER' with a "
+                "number between 0 and 1. Choose from these, separated by commas."
+            )
+    return settings
+
+
+class WarmRefit(BaseEstimator):
+    """Refit from the old parameters, as the fit does it: the whole table, to the fit's tolerance.
+
+    Parameters
+    ----------
+    tol : float, default=1e-6
+        Tolerance of the fit.
+
+    max_steps : int, default=100
+        Newton steps at most.
+    """
+
+    def __init__(self, tol: float = 1e-6, max_steps: int = 100) -> None:
+        self.tol = tol
+        self.max_steps = max_steps
+
+    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
+        """Solve a forget problem by continuing the training on what remains."""
+        result = newton(
+            problem.objective,
+            problem.theta,
+            self.tol * problem.objective.gradient_scale,
+            NewtonSettings(max_steps=self.max_steps, max_iter=500, forcing=0.3),
+        )
+        return ForgetOutcome(
+            theta=result.theta,
+            method="warm refit",
+            guarantee="refit",
+            status=result.status.value,
+            n_steps=result.n_steps,
+            n_products=result.n_products,
+            n_rows_updated=len(result.theta),
+            gradient_norm=result.gradient_norm,
+            bound=result.gradient_norm[1],
+            converged=result.converged,
+        )

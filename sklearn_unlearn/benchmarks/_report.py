@@ -1,0 +1,213 @@
+"""Results as JSON and as a Markdown table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from sklearn_unlearn.benchmarks._compare import MAX_GAP, Plan
+from sklearn_unlearn.benchmarks._machine import describe_machine, library_versions
+
+__all__ = ["SCHEMA", "make_document", "markdown", "to_json"]
+
+#: Version of the layout of the JSON document.
+SCHEMA = 1
+
+Record = dict[str, Any]
+Column = tuple[str, Callable[[Record], str]]
+
+
+def make_document(
+    benchmark: str, plan: Plan, options: Record, fits: list[Record], records: list[Record]
+) -> Record:
+    """Put results together with all that they depend on."""
+    params = plan.estimator.get_params(deep=False)
+    return {
+        "schema": SCHEMA,
+        "benchmark": benchmark,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": library_versions(),
+        "machine": describe_machine(params.get("n_jobs") or 1),
+        "problem": plan.problem.describe(),
+        "estimator": {"name": type(plan.estimator).__name__, "params": params},
+        "settings": {name: repr(strategy) for name, strategy in plan.settings.items()},
+        "options": options,
+        "fits": fits,
+        "records": records,
+    }
+
+
+def to_json(document: Record) -> str:
+    """Write a document as strict JSON: what is not finite becomes null."""
+    return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else repr(value)
+
+
+def markdown(document: Record) -> str:
+    """Write a document as a heading, a line on what was run, and a table."""
+    columns = _TABLES[document["benchmark"]]
+    problem, machine = document["problem"], document["machine"]
+    lines = [
+        f"### {document['benchmark']}: {document['estimator']['name']} on {problem['name']}",
+        "",
+        f"{problem['n_users']:,} users, {problem['n_items']:,} items, "
+        f"{problem['n_interactions']:,} interactions ({problem['values']}); "
+        f"{_settings_text(document)}; "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['n_jobs']} thread(s).",
+        "",
+        *(_fit_line(fit) for fit in document["fits"]),
+        "",
+        "| " + " | ".join(name for name, _ in columns) + " |",
+        "|" + "---|" * len(columns),
+    ]
+    for record in document["records"]:
+        lines.append("| " + " | ".join(cell(record) for _, cell in columns) + " |")
+    if any("speedup_cold" in record for record in document["records"]):
+        lines += ["", _NOTE]
+    return "\n".join(lines) + "\n"
+
+
+_NOTE = (
+    "Gaps are to a cold refit from another seed at a tolerance of 1e-9; noise is the gap of a cold "
+    f"refit to the fit's tolerance. A ratio in parentheses has a gap above {MAX_GAP:g}; a dash: no "
+    "refit of the ladder came within it. Products of the start of a cold fit are not counted."
+)
+
+
+def _settings_text(document: Record) -> str:
+    shown = ("loss", "n_factors", "regularization", "bias_regularization", "tol")
+    params = document["estimator"]["params"]
+    return ", ".join(f"{name}={params[name]}" for name in shown if name in params)
+
+
+def _fit_line(fit: Record) -> str:
+    which = "".join(f" {key}={fit[key]}" for key in ("factor", "share") if key in fit)
+    return (
+        f"- Fit{which}: {_seconds(fit['seconds'])}, {_number(fit['products'])} products, "
+        f"certificate {_certificate(fit)}, test {_number(fit['test'], 4)}."
+    )
+
+
+# -- cells ---------------------------------------------------------------------------------------
+def _number(value: Any, digits: int = 3) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"  # noqa: RUF001 - a dash is what an empty cell shows
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return _number(None)
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def _of(key: str, digits: int = 3) -> Callable[[Record], str]:
+    return lambda record: _number(record.get(key), digits)
+
+
+def _text(key: str) -> Callable[[Record], str]:
+    return lambda record: str(record[key])
+
+
+def _time(key: str) -> Callable[[Record], str]:
+    return lambda record: _seconds(record.get(key))
+
+
+def _reported(key: str) -> Callable[[Record], str]:
+    def cell(record: Record) -> str:
+        value = (record.get("report") or {}).get(key)
+        return value if isinstance(value, str) else _number(value)
+
+    return cell
+
+
+def _times(key: str) -> Callable[[Record], str]:
+    def cell(record: Record) -> str:
+        value = record.get(key)
+        if value is None:
+            return _number(None)
+        return f"{value:.3g}x" if record.get("within_gap", True) else f"({value:.3g}x)"
+
+    return cell
+
+
+def _certificate(record: Record) -> str:
+    found = record.get("certificate")
+    if not found:
+        return _number(None)
+    return f"{found['spectral_ratio']:.6f} / {found['relative_gap']:.0e} / {found['rank']}"
+
+
+def _mebibytes(record: Record) -> str:
+    return f"{record['peak_bytes'] / 2**20:.3g} MiB"
+
+
+_HEAD: list[Column] = [("request", _text("request")), ("way", _text("setting"))]
+_GAPS: list[Column] = [
+    ("gap, all", _of("gap_all", 2)),
+    ("gap, affected", _of("gap_affected", 2)),
+    ("noise, affected", _of("noise_affected", 2)),
+    ("top-10, affected", _of("top10_affected", 4)),
+    ("residual", _reported("residual")),
+    ("guarantee", _reported("guarantee")),
+]
+_COST: list[Column] = [("products", _of("products")), ("time", _time("seconds"))]
+_RATIOS: list[Column] = [
+    ("cheapest refit / time", _times("speedup_cheapest")),
+    ("cold refit / time", _times("speedup_cold")),
+    ("warm refit / time", _times("speedup_warm")),
+]
+_TAIL: list[Column] = [("ratio / gap / rank", _certificate), ("test", _of("test", 4))]
+
+_TABLES: dict[str, list[Column]] = {
+    "forget": [*_HEAD, ("rows", _of("n_interactions")), *_GAPS, *_COST, *_RATIOS, *_TAIL],
+    "ifru": [
+        *_HEAD,
+        ("test", _of("test", 5)),
+        ("user or item in F", _of("test_or", 5)),
+        ("user and item in F", _of("test_and", 5)),
+        *_GAPS,
+        *_COST,
+        *_RATIOS,
+        ("ratio / gap / rank", _certificate),
+    ],
+    "batch": [
+        *_HEAD,
+        *_GAPS,
+        *_COST,
+        ("time a request", _time("seconds_per_request")),
+        ("products a request", _of("products_per_request")),
+        ("cheapest refit / it", _times("speedup_cheapest_per_request")),
+        ("cold refit / it", _times("speedup_cold_per_request")),
+    ],
+    "growth": [
+        ("data", lambda record: f"{record['factor']}x"),
+        ("way", _text("setting")),
+        ("interactions", _of("n_interactions")),
+        ("forgotten", _of("n_forgotten")),
+        ("rows changed", _reported("n_rows_updated")),
+        ("residual", _reported("residual")),
+        *_COST,
+        ("one pass", _time("pass_seconds")),
+        ("growth", _times("growth")),
+        ("beyond the pass", _times("growth_beyond_pass")),
+        ("peak memory", _mebibytes),
+        ("of the model", _of("peak_per_model", 2)),
+    ],
+}

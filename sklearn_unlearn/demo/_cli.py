@@ -1,0 +1,162 @@
+"""The command line: options, errors and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sklearn_unlearn import __version__
+from sklearn_unlearn.demo import _text
+from sklearn_unlearn.demo._experiment import run, warm_up
+from sklearn_unlearn.demo._options import make_parser
+from sklearn_unlearn.demo._problem import Problem, file_events, make_problem, synthetic_events
+from sklearn_unlearn.influence import InfluenceUnlearner
+from sklearn_unlearn.recommenders import MatrixFactorization
+
+__all__ = ["main"]
+
+VERIFIED, NOT_VERIFIED, BAD_INPUT = 0, 1, 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments; those of the process if None.
+
+    Returns
+    -------
+    code : int
+        0 if forgetting was verified, 1 if not, 2 if the input cannot be used.
+
+    Raises
+    ------
+    SystemExit
+        For ``--help`` (code 0) and options that cannot be parsed (code 2).
+    """
+    options = make_parser().parse_args(argv)
+    try:
+        _check_output(options.json)
+        problem = _problem(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        # The loader speaks of its own arguments; here they are an option.
+        text = str(error).replace("user=..., item=...", "--columns USER,ITEM,VALUE")
+        print(f"error: {text}", file=sys.stderr)
+        return BAD_INPUT
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result, verified = _run(problem, options)
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        print(f"note: {message}")
+    if options.json is not None:
+        result["warnings"] = [str(warning.message) for warning in caught]
+        text = json.dumps(_plain(result), indent=2, allow_nan=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
+        print(f"\nWritten to {options.json}.")
+    return VERIFIED if verified else NOT_VERIFIED
+
+
+def _run(problem: Problem, options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Run the experiment, print it as it goes, and return it for JSON."""
+    model = MatrixFactorization(
+        options.factors,
+        loss=problem.loss,
+        regularization=options.regularization,
+        bias_regularization=options.bias_regularization,
+        tol=options.tol,
+        unlearner=InfluenceUnlearner(tol=options.forget_tol),
+        n_jobs=options.jobs,
+    )
+    _say(_text.data_text(problem))
+    _say(f"Penalty    {model.regularization:g}, biases {model.bias_regularization}")
+    _say("\nCompiling on tiny data first, so that it is not in the times below ...")
+    warm_up(model)
+    fitted, results = run(problem, model, options.share, options.seed, _say)
+    _say(_text.fit_text(problem, fitted))
+    _say(_text.result_text(problem, results))
+    _say("\n" + _text.verdict(results))
+    verified = all(result.verified for result in results)
+    X = problem.X_train
+    return {
+        "version": __version__,
+        "machine": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "processor": platform.machine(),
+            "n_cpus": os.cpu_count(),
+        },
+        "data": {
+            "source": Path(problem.source).name,
+            "reading": problem.reading,
+            "n_users": X.shape[0],
+            "n_items": X.shape[1],
+            "n_train": X.nnz,
+            "n_test": problem.X_test.nnz,
+        },
+        "model": {**model.get_params(), "unlearner": "influence", "random_state": options.seed},
+        "measure": "rmse" if problem.loss == "squared" else "auc",
+        "fit": fitted.to_dict(),
+        "requests": [result.to_dict() for result in results],
+        "verified": verified,
+    }, verified
+
+
+def _problem(options: argparse.Namespace) -> Problem:
+    loss = options.loss
+    if loss == "squared" and options.threshold is not None:
+        raise ValueError(
+            f"Got --threshold {options.threshold:g} with --loss squared; expected no threshold, "
+            "since ratings are fitted as they are. Drop one of the two."
+        )
+    if options.file is None:
+        source = "synthetic data (a low-rank truth with noise)"
+        events = synthetic_events(options.n_users, loss, options.seed)
+    else:
+        source, events = options.file, file_events(options.file, options.columns)
+    return make_problem(
+        events,
+        source,
+        loss=loss,
+        threshold=options.threshold,
+        user_ids=options.user,
+        item_ids=options.item,
+        seed=options.seed,
+    )
+
+
+def _check_output(path: Path | None) -> None:
+    """Refuse a place where nothing can be written before any work is done."""
+    if path is None:
+        return
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(
+            f"Got --json '{path}', which cannot be written; expected a file in a folder that is "
+            "there. Create the folder, or choose another place."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Make a value fit for JSON: NumPy scalars become Python's, and what is not finite null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,151 @@
+"""The certificate never flatters: not about optimality, and not about the distance to refits."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from sklearn_unlearn import MatrixFactorization
+from sklearn_unlearn.influence import InfluenceUnlearner
+from sklearn_unlearn.influence._certificate import certify, spectral_norm
+from sklearn_unlearn.influence._newton import NewtonSettings, newton
+from tests.problems import Problem, labels, low_rank_labels, ratings
+
+WELL_POSED = [
+    Problem("logistic", low_rank_labels(0, 14, 11), n_factors=11, regularization=1.5),
+    Problem("logistic, no bias", labels(1, 12, 9), n_factors=9, regularization=0.8, fit_bias=False),
+    Problem("squared", ratings(2, 12, 10), loss="squared", n_factors=10, regularization=2.0),
+    Problem(
+        "weighted",
+        labels(3, 10, 9),
+        n_factors=9,
+        regularization=0.9,
+        weights=np.array([1.0, 2, 0, 1, 3, 1, 0.5, 1, 1, 2]),
+    ),
+]
+
+
+def fitted(problem, seed=0, gtol=1e-9, **settings):
+    objective = problem.objective()
+    return objective, newton(
+        objective, problem.theta(seed), gtol, NewtonSettings(max_iter=500, **settings)
+    ).theta
+
+
+def scores(objective, theta):
+    return objective.scores(theta)
+
+
+@pytest.mark.parametrize("problem", WELL_POSED, ids=lambda p: p.name)
+def test_the_optimum_certifies(problem):
+    certificate = certify(*fitted(problem))
+    assert certificate.certified
+    assert certificate.spectral_ratio == pytest.approx(1, abs=1e-6)
+    assert 0 < certificate.rank < certificate.n_factors
+
+
+@pytest.mark.parametrize("problem", WELL_POSED, ids=lambda p: p.name)
+@pytest.mark.parametrize("gtol", [1e-8, 1e-2])
+def test_prediction_bound_covers_refits_from_twenty_seeds(problem, gtol):
+    objective, theta = fitted(problem, gtol=gtol)
+    certificate = certify(objective, theta)
+    for seed in range(1, 21):
+        _, other = fitted(problem, seed=seed, gtol=1e-10)
+        distance = np.sqrt(np.mean((scores(objective, theta) - scores(objective, other)) ** 2))
+        assert distance <= certificate.prediction_bound
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 10_000),
+    loss=st.sampled_from(["logistic", "squared"]),
+    regularization=st.floats(0.3, 4),
+    steps=st.integers(0, 4),
+)
+def test_prediction_bound_is_honest_wherever_training_stopped(seed, loss, regularization, steps):
+    matrix = labels(seed, 9, 8) if loss == "logistic" else ratings(seed, 9, 8)
+    problem = Problem("random", matrix, loss, 8, regularization)
+    objective, start = fitted(problem, seed, gtol=0.0, max_steps=max(steps, 1))
+    theta = start if steps else problem.theta(seed)
+    certificate = certify(objective, theta)
+    _, optimum = fitted(problem, seed + 1, gtol=1e-10)
+    # A local stationary point is no refit to compare with.
+    assume(certify(objective, optimum).relative_gap <= 1e-9)
+    distance = np.sqrt(np.mean((scores(objective, theta) - scores(objective, optimum)) ** 2))
+    assert distance <= certificate.prediction_bound + 1e-9
+
+
+def test_gap_bounds_the_distance_of_the_convex_value_to_its_minimum():
+    problem = WELL_POSED[0]
+    objective, optimum = fitted(problem)
+    lowest = objective.convex_value(optimum, float(objective.score_spectrum(optimum).sum()))
+    for seed in range(10):
+        theta = problem.theta(seed, scale=0.3)
+        certificate = certify(objective, theta)
+        value = objective.convex_value(theta, float(objective.score_spectrum(theta).sum()))
+        assert value - lowest <= certificate.relative_gap * value * (1 + 1e-9)
+
+
+def test_an_under_trained_model_does_not_certify():
+    problem = WELL_POSED[0]
+    objective, theta = fitted(problem, gtol=0.0, max_steps=2)
+    assert not certify(objective, theta).certified
+
+
+def test_a_model_whose_rank_is_used_up_does_not_certify():
+    problem = Problem("saturated", low_rank_labels(0, 14, 11), n_factors=1, regularization=0.3)
+    certificate = certify(*fitted(problem))
+    assert certificate.rank == certificate.n_factors == 1
+    assert certificate.spectral_ratio > 1.05
+    assert not certificate.certified
+
+
+def test_zero_factors_certify_if_the_penalty_is_large_and_not_otherwise():
+    for regularization, expected in [(60.0, True), (0.2, False)]:
+        problem = Problem("bias", labels(4, 9, 7), n_factors=3, regularization=regularization)
+        objective, _ = fitted(problem, max_steps=1)
+        flat = newton(
+            objective.with_factors(0), problem.theta()[:, 3:], 1e-10, NewtonSettings()
+        ).theta
+        theta = np.concatenate([np.zeros((len(flat), 3)), flat], axis=1)
+        assert certify(objective, theta).certified is expected
+
+
+def test_spectral_norm_agrees_with_a_dense_decomposition_and_never_falls_below_it():
+    problem = Problem("large", labels(0, 90, 80, density=0.3), fit_bias=False)
+    objective = problem.objective()
+    operator = objective.residual_operator(problem.theta())
+    dense = np.linalg.norm(operator.matmat(np.eye(80)), 2)
+    assert_allclose(spectral_norm(operator), dense, rtol=1e-8)
+    assert spectral_norm(operator) >= dense * (1 - 1e-13)
+
+
+def test_rotating_the_factors_changes_no_certificate():
+    problem = WELL_POSED[0]
+    objective, theta = fitted(problem)
+    k = problem.n_factors
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(k, k)))[0]
+    turned = theta.copy()
+    turned[:, :k] = theta[:, :k] @ rotation
+    first, second = certify(objective, theta), certify(objective, turned)
+    assert first.rank == second.rank
+    assert_allclose(first.spectral_ratio, second.spectral_ratio, rtol=1e-10)
+
+
+def test_forgetting_can_end_certified():
+    X = labels(5, 30, 20)
+    model = MatrixFactorization(20, regularization=1.5, random_state=0).fit(X)
+    assert model.certify().certified
+    model.set_params(unlearner=InfluenceUnlearner(certify=True)).forget(users=[3])
+    assert model.forget_report_.guarantee == "certified"
+    certificate = model.certify()
+    assert certificate.certified
+    assert certificate.to_dict()["certified"] is True
+
+
+def test_a_saturated_model_never_ends_certified():
+    X = low_rank_labels(0, 14, 11)
+    unlearner = InfluenceUnlearner(certify=True)
+    model = MatrixFactorization(1, regularization=0.3, unlearner=unlearner, random_state=0).fit(X)
+    assert model.forget(users=[3]).forget_report_.guarantee == "residual-bounded"
