@@ -70,6 +70,18 @@ class FactorModel(
         NotConvergedWarning
             If `max_iter` steps did not reach `tol`.
         """
+        before = self.__dict__.copy()
+        try:
+            state = self._fit(X, sample_weight)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        self.__dict__.pop("forget_report_", None)
+        self.__dict__.update(state)
+        return self
+
+    def _fit(self, X, sample_weight) -> dict[str, Any]:
+        """Attributes of a fit; what validation sets on the way, `fit` takes back if it fails."""
         _check_sides(X)
         data = self._check_training_data(X, sample_weight)
         if not data.n_interactions:
@@ -95,9 +107,7 @@ class FactorModel(
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
         )
-        self.__dict__.pop("forget_report_", None)
-        self.__dict__.update(state)
-        return self
+        return state
 
     def transform(self, X):
         """Fold rows in: the latent factors that users with these rows would have.
@@ -212,9 +222,9 @@ class FactorModel(
                 stacklevel=4,
             )
         # Columns that the penalty has emptied stay empty: leave them out of the arithmetic.
-        used = np.flatnonzero(self.item_factors_.any(axis=0))
+        used = _used_columns(self.item_factors_)
         whole = self._make_objective(retained)
-        objective = whole.with_factors(len(used))
+        objective = whole.with_factors(self.item_factors_[:0, used].shape[1])
         outcome = self._strategy().unlearn(
             ForgetProblem(
                 before=self._interactions,
@@ -222,7 +232,7 @@ class FactorModel(
                 positions=request.positions,
                 objective=objective,
                 objective_before=lambda: self._make_objective(self._interactions).with_factors(
-                    len(used)
+                    objective.layout.n_factors
                 ),
                 theta=self._theta(objective.layout, used),
                 converged=self.converged_,
@@ -290,6 +300,9 @@ class FactorModel(
         result = minimize_newton_cg(
             objective, seed=seed, tol=self.tol, max_iter=self.max_iter, on_step=show
         )
+        # Rows without interactions shrink towards zero from a random start: put them there.
+        empty = np.flatnonzero(np.concatenate([data.user_degrees, data.item_degrees]) == 0)
+        result.theta[empty] = objective.layout.empty_rows(empty)
         return result, objective
 
     def _theta(self, layout, columns=slice(None)):
@@ -346,6 +359,12 @@ def _check_sides(X):
             f"X has shape {X.shape}; expected at most {_LONGEST_SIDE} users and as many items. "
             "Turn ids into positions with InteractionEncoder."
         )
+
+
+def _used_columns(factors):
+    """Columns that are not all zero; as a slice if they come first, which is cheaper to copy."""
+    used = np.flatnonzero(factors.any(axis=0))
+    return slice(len(used)) if len(used) == np.max(used, initial=-1) + 1 else used
 
 
 def _canonical(theta, layout, tol):
