@@ -141,12 +141,13 @@ class PointwiseObjective(FactorObjective):
         m = self.layout.n_users
         return self.backend.sddmm(self.pattern, (theta[:m], theta[m:])) + self.offset
 
-    def both_ways(self, *terms: tuple[Floats, Floats]) -> Floats:
-        """Sum over terms (weights, table) of ``[M Q ; M' P]``, with M of these weights."""
+    def both_ways(self, start: Floats, *terms: tuple[Floats, Floats]) -> Floats:
+        """Add the sum over terms (weights, table) of ``[M Q ; M' P]`` to `start`, in place."""
         m = self.layout.n_users
-        users = self.backend.spmm(self.pattern, *((w, T[m:]) for w, T in terms))
-        items = self.backend.spmm(self.pattern, *((w, T[:m]) for w, T in terms), transpose=True)
-        return np.concatenate([users, items])
+        users, items = [(w, T[m:]) for w, T in terms], [(w, T[:m]) for w, T in terms]
+        self.backend.spmm(self.pattern, *users, out=start[:m])
+        self.backend.spmm(self.pattern, *items, transpose=True, out=start[m:])
+        return start
 
     def mask(self, table: Floats) -> Floats:
         """Set to zero what does not move, in place."""
@@ -274,9 +275,8 @@ class PointwiseEvaluation(Evaluation):
     def gradient(self) -> Floats:
         """Gradient, a table like theta."""
         o = self.objective
-        table = o.both_ways((self.derivatives[0], self.theta))
-        table += o.ridge.times(self.theta, o.layout)
-        return o.mask(table)
+        penalty = o.ridge.times(self.theta, o.layout)
+        return o.mask(o.both_ways(penalty, (self.derivatives[0], self.theta)))
 
     def hessian_product(self, V: Floats) -> Floats:
         """Hessian times a table of directions that is zero where nothing moves."""
@@ -284,15 +284,13 @@ class PointwiseEvaluation(Evaluation):
         r, w = self.derivatives
         change = o.backend.sddmm(o.pattern, (V[:m], theta[m:]), (theta[:m], V[m:]))
         change *= w
-        table = o.both_ways((change, theta), (r, V))
-        table += o.ridge.times(V, o.layout)
-        return o.mask(table)
+        return o.mask(o.both_ways(o.ridge.times(V, o.layout), (change, theta), (r, V)))
 
     def hessian_diagonal(self) -> Floats:
         """Diagonal of the Hessian, a table like theta; 1 where nothing moves."""
         o = self.objective
-        diagonal = o.both_ways((self.derivatives[1], self.theta**2))
-        diagonal += o.ridge.times(np.ones_like(diagonal), o.layout)
+        ridge = o.ridge.times(np.ones_like(self.theta), o.layout)
+        diagonal = o.both_ways(ridge, (self.derivatives[1], self.theta**2))
         return np.where(o.mask(np.ones_like(diagonal)) > 0, diagonal, 1.0)
 
     def blocks(self, *, users_only: bool = False) -> Floats:

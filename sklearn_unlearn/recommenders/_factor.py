@@ -28,6 +28,8 @@ __all__ = ["FactorModel"]
 _ROWS_AT_ONCE = 2048
 _LONGEST_SIDE = np.iinfo(np.int32).max
 
+_SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
+
 _STRATEGIES = {None: InfluenceUnlearner, "influence": InfluenceUnlearner, "refit": RefitUnlearner}
 
 
@@ -97,7 +99,7 @@ class FactorModel(
                 f"{result.gradient_norm[1]:.2e}; {self.tol * objective.gradient_scale:.2e} was "
                 "asked for. Raise max_iter, raise regularization, or loosen tol.",
                 NotConvergedWarning,
-                stacklevel=2,
+                stacklevel=4,  # past `fit` and scikit-learn's wrapper of it
             )
         state = self._state_of(_canonical(result.theta, objective.layout, self.tol), objective)
         state.update(
@@ -219,7 +221,7 @@ class FactorModel(
                 "request is subtracted: the request is answered, the training is not finished. "
                 "Fit with a larger max_iter for a residual that means more.",
                 NotConvergedWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         # Columns that the penalty has emptied stay empty: leave them out of the arithmetic.
         used = _used_columns(self.item_factors_)
@@ -252,7 +254,7 @@ class FactorModel(
             forget_report_=ForgetReport(
                 method=outcome.method,
                 guarantee=outcome.guarantee,
-                status=outcome.status,
+                status=outcome.status + (_SATURATED if _is_saturated(state) else ""),
                 n_interactions=request.n_interactions,
                 n_users=request.n_users,
                 n_items=request.n_items,
@@ -359,6 +361,11 @@ def _check_sides(X):
             f"X has shape {X.shape}; expected at most {_LONGEST_SIDE} users and as many items. "
             "Turn ids into positions with InteractionEncoder."
         )
+
+
+def _is_saturated(state):
+    factors = state["item_factors_"]
+    return bool(factors.shape[1] and factors.any(axis=0).all())
 
 
 def _used_columns(factors):

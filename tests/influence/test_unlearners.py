@@ -199,6 +199,13 @@ def test_too_small_a_penalty_ends_in_a_status_and_never_above_the_start():
             assert report.method == "refit" or report.residual <= 1e-3
 
 
+def test_a_model_that_uses_all_its_factors_says_so(fitted):
+    used_up = model(2).fit(X)
+    assert not used_up.certify().certified
+    assert "all n_factors are in use" in forgotten(used_up, None).forget_report_.status
+    assert "n_factors" not in forgotten(fitted, None).forget_report_.status
+
+
 def impossible(on_failure):
     """One step of one iteration cannot do it, and neither can the refinement of this fixture."""
     return InfluenceUnlearner(n_steps=1, max_iter=1, tol=1e-9, on_failure=on_failure)

@@ -114,9 +114,7 @@ def test_weights_are_checked(model, weights, message):
 def test_weight_on_empty_rows_alone_is_no_training_data(model):
     rows = np.vstack([X, np.zeros(20)])
     only_last = np.append(np.zeros(30), 1.0)
-    refuses(
-        ValueError, "positive weight", lambda: model_of().fit(rows, sample_weight=only_last)
-    )
+    refuses(ValueError, "positive weight", lambda: model_of().fit(rows, sample_weight=only_last))
 
 
 def test_factors_to_turn_into_scores_are_checked(model):

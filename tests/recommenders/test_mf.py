@@ -82,8 +82,11 @@ def test_more_factors_than_data_change_nothing():
 
 
 def test_stopped_fit_warns_and_says_so():
-    with pytest.warns(NotConvergedWarning, match=r"stopped after 1 steps .* Raise max_iter"):
-        model = fitted(max_iter=1)
+    with pytest.warns(
+        NotConvergedWarning, match=r"stopped after 1 steps .* Raise max_iter"
+    ) as caught:
+        model = model_of(max_iter=1).fit(DATA["logistic"])
+    assert caught[0].filename == __file__
     assert not model.converged_ and model.n_iter_ == 1
     norm = DenseModel.of(model).gradient_norm(model, DATA["logistic"].toarray())
     assert norm == pytest.approx(model.gradient_norm_, rel=1e-6)

@@ -77,8 +77,17 @@ class Backend(Protocol):
     def sddmm(self, pattern: Pattern, *pairs: tuple[Array, Array]) -> Array:
         """Sum over pairs (A, B) of ``<A[u], B[i]>`` at every observed (u, i)."""
 
-    def spmm(self, pattern: Pattern, *terms: tuple[Array, Array], transpose: bool = False) -> Array:
-        """Sum over terms (weights, B) of the sparse matrix with these weights times B."""
+    def spmm(
+        self,
+        pattern: Pattern,
+        *terms: tuple[Array, Array],
+        transpose: bool = False,
+        out: Array | None = None,
+    ) -> Array:
+        """Sum over terms (weights, B) of the sparse matrix with these weights times B.
+
+        Added to `out` if that is given.
+        """
 
     def row_grams(
         self, pattern: Pattern, weights: Array, B: Array, transpose: bool = False

@@ -73,11 +73,19 @@ class ScipyBackend:
         return total
 
     def spmm(
-        self, pattern: Pattern, *terms: tuple[Floats, Floats], transpose: bool = False
+        self,
+        pattern: Pattern,
+        *terms: tuple[Floats, Floats],
+        transpose: bool = False,
+        out: Floats | None = None,
     ) -> Floats:
-        """Sum over terms (weights, B) of the sparse matrix with these weights times B."""
+        """Sum over terms (weights, B) of the sparse matrix with these weights times B.
+
+        Added to `out` if that is given.
+        """
         indptr, indices, order = _oriented(pattern, transpose)
-        out = np.zeros((len(indptr) - 1, terms[0][1].shape[1]), terms[0][1].dtype)
+        if out is None:
+            out = np.zeros((len(indptr) - 1, terms[0][1].shape[1]), terms[0][1].dtype)
         for first in range(0, len(terms), 2):
             some = [array for term in terms[first : first + 2] for array in term]
             kernel = _kernels.spmm_two if len(some) == 4 else _kernels.spmm_one
