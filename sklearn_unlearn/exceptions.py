@@ -2,7 +2,7 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["ForgetError", "IllPosedWarning", "NotConvergedWarning", "UnknownInteractionError"]
+__all__ = ["ForgetError", "NotConvergedWarning", "UnknownInteractionError"]
 
 
 class UnknownInteractionError(ValueError, KeyError):
@@ -44,18 +44,5 @@ class NotConvergedWarning(ConvergenceWarning):
     >>> from sklearn.exceptions import ConvergenceWarning
     >>> from sklearn_unlearn.exceptions import NotConvergedWarning
     >>> issubclass(NotConvergedWarning, ConvergenceWarning)
-    True
-    """
-
-
-class IllPosedWarning(UserWarning):
-    """Retraining is not a well-defined target: refits from different seeds would disagree.
-
-    Usually the regularization is too small, or the rank of the model is used up.
-
-    Examples
-    --------
-    >>> from sklearn_unlearn.exceptions import IllPosedWarning
-    >>> issubclass(IllPosedWarning, UserWarning)
     True
     """

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn_unlearn.influence._newton import NewtonResult
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 
-__all__ = ["as_outcome", "count_changed", "kept_rows", "only_rows", "without_emptied"]
+__all__ = ["as_outcome", "count_changed", "kept_rows", "without_emptied"]
 
 Floats = NDArray[Any]
 
@@ -32,12 +32,6 @@ def kept_rows(pruner: Any, problem: ForgetProblem) -> NDArray[np.int64]:
     fitted = clone(pruner).fit(before.to_csr(), forget=pairs)
     kept = np.concatenate([fitted.user_support_, fitted.item_support_])
     return np.setdiff1d(np.flatnonzero(kept), problem.emptied_rows())
-
-
-def only_rows(table: Floats, rows: NDArray[np.int64]) -> Floats:
-    out = np.zeros_like(table)
-    out[rows] = table[rows]
-    return out
 
 
 def count_changed(problem: ForgetProblem, new: Floats, support: NDArray[Any] | None = None) -> int:

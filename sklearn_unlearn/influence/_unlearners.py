@@ -19,10 +19,10 @@ from sklearn_unlearn.influence._outcomes import (
     as_outcome,
     count_changed,
     kept_rows,
-    only_rows,
     without_emptied,
 )
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._pruned import solve_pruned
 from sklearn_unlearn.influence._refit import RefitUnlearner
 from sklearn_unlearn.influence._solvers import SOLVERS
 from sklearn_unlearn.objectives import FactorObjective
@@ -251,30 +251,20 @@ class InfluenceUnlearner(BaseEstimator):
         theta: Floats,
         emptied_norm: float,
         tilt: Floats | None,
-    ) -> ForgetOutcome | None:
-        """Move only what the pruner keeps; None if that does not meet the tolerance."""
-        rows = kept_rows(self.pruner, problem)
-        restricted, table_rows = problem.objective.restrict(rows)
-        gradient = problem.objective.gradient(theta)
-        before = float(np.hypot(np.linalg.norm(gradient - _zero(tilt)), emptied_norm))
-        target = 0.0 if self._tol is None else 0.5 * self._tol * before
-        result = newton(
-            restricted,
-            theta[table_rows],
-            target,
-            self._settings,
-            tilt=None if tilt is None else only_rows(tilt, rows)[table_rows],
+    ) -> ForgetOutcome:
+        """Move only what the pruner keeps; go on everywhere if that misses the tolerance."""
+        rows, tol = kept_rows(self.pruner, problem), self._tol or 0.0
+        pruned = solve_pruned(
+            problem.objective, theta, rows, tol, self._settings, emptied_norm, tilt
         )
-        moved = theta.copy()
-        moved[table_rows] = result.theta
-        left = float(np.linalg.norm(problem.objective.gradient(moved) - _zero(tilt)))
-        share = restricted.n_cells / max(problem.objective.n_cells, 1)
-        met = self._tol is not None and left <= self._tol * before
-        if self._tol is not None and not met:
-            # The pruner left out rows that the tolerance needs: go on from here, everywhere.
-            spent = _Spent(before, result.n_steps, share * result.n_products)
-            return self._unlearn_everywhere(problem, moved, emptied_norm, tilt, spent)
-        return as_outcome(problem, moved, result, (before, left), tilt, met, share)
+        before, left = pruned.gradient_norm
+        met = self._tol is not None and left <= tol * before
+        if self._tol is None or met:
+            return as_outcome(
+                problem, pruned.theta, pruned.result, (before, left), tilt, met, pruned.share
+            )
+        spent = _Spent(before, pruned.result.n_steps, pruned.share * pruned.result.n_products)
+        return self._unlearn_everywhere(problem, pruned.theta, emptied_norm, tilt, spent)
 
     def _unlearn_everywhere(
         self,
@@ -338,7 +328,3 @@ class InfluenceUnlearner(BaseEstimator):
             status=f"refit, because influence ended so: {result.status.value}",
             n_products=outcome.n_products + result.n_products,
         )
-
-
-def _zero(tilt: Floats | None) -> Floats | float:
-    return 0.0 if tilt is None else tilt

@@ -5,20 +5,42 @@ See `influence._certificate` for the mathematics; here are the sums.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from sklearn_unlearn.objectives._pointwise import PointwiseObjective
+from sklearn_unlearn.influence.backends import Pattern
+from sklearn_unlearn.objectives._base import Layout
+from sklearn_unlearn.objectives._losses import Loss
+from sklearn_unlearn.objectives._ridge import Ridge
 
 __all__ = ["convex_value", "dual_value", "prediction_bound", "score_spectrum"]
 
 Floats = NDArray[Any]
 
 
-def score_spectrum(objective: PointwiseObjective, theta: Floats) -> Floats:
+class Pointwise(Protocol):
+    """What these sums ask of a pointwise objective."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def ridge(self) -> Ridge: ...
+    @property
+    def loss(self) -> Loss: ...
+    @property
+    def pattern(self) -> Pattern: ...
+    @property
+    def targets(self) -> Floats: ...
+    @property
+    def weights(self) -> Floats | None: ...
+    @property
+    def offset(self) -> float: ...
+    def scores(self, theta: Floats) -> Floats: ...
+
+
+def score_spectrum(objective: Pointwise, theta: Floats) -> Floats:
     """Singular values of ``L_u^1/2 P Q' L_i^1/2``, from two QR decompositions."""
     k, m = objective.layout.n_factors, objective.layout.n_users
     scaled = theta[:, :k] * np.sqrt(objective.ridge.of_factors(objective.layout))[:, None]
@@ -27,14 +49,14 @@ def score_spectrum(objective: PointwiseObjective, theta: Floats) -> Floats:
     return np.linalg.svd(np.asarray(left) @ np.asarray(right).T, full_matrices=False)[1]
 
 
-def convex_value(objective: PointwiseObjective, theta: Floats, nuclear_norm: float) -> float:
+def convex_value(objective: Pointwise, theta: Floats, nuclear_norm: float) -> float:
     """Losses, plus the nuclear norm in place of the penalty on the factors, plus that on biases."""
     losses = objective.loss.value(objective.scores(theta), objective.targets)
     total = losses.sum() if objective.weights is None else objective.weights @ losses
     return float(total + nuclear_norm + 0.5 * _bias_penalty(objective, theta))
 
 
-def _bias_penalty(objective: PointwiseObjective, theta: Floats) -> float:
+def _bias_penalty(objective: Pointwise, theta: Floats) -> float:
     if not objective.layout.fit_bias:
         return 0.0
     biases = objective.layout.biases(theta)
@@ -42,7 +64,7 @@ def _bias_penalty(objective: PointwiseObjective, theta: Floats) -> float:
     return sum(float(r @ (b * b)) for r, b in zip(ridges, biases, strict=True))
 
 
-def dual_value(objective: PointwiseObjective, theta: Floats, shrink: float) -> float:
+def dual_value(objective: Pointwise, theta: Floats, shrink: float) -> float:
     """Dual objective at the slopes of theta times `shrink`, which must make them feasible."""
     o = objective
     slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
@@ -59,9 +81,7 @@ def dual_value(objective: PointwiseObjective, theta: Floats, shrink: float) -> f
     return total
 
 
-def prediction_bound(
-    objective: PointwiseObjective, theta: Floats, shrink: float, gap: float
-) -> float:
+def prediction_bound(objective: Pointwise, theta: Floats, shrink: float, gap: float) -> float:
     r"""Bound the distance to any model whose gap is no larger, as a root mean square of scores.
 
     Let x* be the optimum, G the gap, and rho the dual point, feasible by construction. Fenchel and
@@ -72,7 +92,7 @@ def prediction_bound(
     smallest such curvature. Two such models are at most twice that apart.
     """
     o = objective
-    if not o.n_cells:
+    if not len(o.targets):
         return 0.0
     slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
     curvature = o.loss.curvature_at_slope(slopes, o.targets)
@@ -83,4 +103,4 @@ def prediction_bound(
     if not lowest > 0:
         return float("inf")
     # max_shift bounds one score by the gap; together the squares are bounded likewise.
-    return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(o.n_cells))
+    return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(len(o.targets)))

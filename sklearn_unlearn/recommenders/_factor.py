@@ -19,6 +19,13 @@ from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence.backends import get_backend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.optimizers import minimize_newton_cg, solve_rows
+from sklearn_unlearn.recommenders._tables import (
+    canonical,
+    is_saturated,
+    to_attributes,
+    to_table,
+    used_columns,
+)
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._random import draw_seed
 
@@ -101,7 +108,7 @@ class FactorModel(
                 NotConvergedWarning,
                 stacklevel=4,  # past `fit` and scikit-learn's wrapper of it
             )
-        state = self._state_of(_canonical(result.theta, objective.layout, self.tol), objective)
+        state = to_attributes(canonical(result.theta, objective.layout, self.tol), objective)
         state.update(
             _interactions=data,
             _seed=seed,
@@ -224,7 +231,7 @@ class FactorModel(
                 stacklevel=3,
             )
         # Columns that the penalty has emptied stay empty: leave them out of the arithmetic.
-        used = _used_columns(self.item_factors_)
+        used = used_columns(self.item_factors_)
         whole = self._make_objective(retained)
         objective = whole.with_factors(self.item_factors_[:0, used].shape[1])
         outcome = self._strategy().unlearn(
@@ -245,16 +252,16 @@ class FactorModel(
         )
         before, after = outcome.gradient_norm
         if outcome.method == "refit":
-            state = self._state_of(_canonical(outcome.theta, whole.layout, self.tol), whole)
+            state = to_attributes(canonical(outcome.theta, whole.layout, self.tol), whole)
         else:
-            state = self._state_of(outcome.theta, objective, used, self.item_factors_.shape[1])
+            state = to_attributes(outcome.theta, objective, used, self.item_factors_.shape[1])
         state.update(
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
             forget_report_=ForgetReport(
                 method=outcome.method,
                 guarantee=outcome.guarantee,
-                status=outcome.status + (_SATURATED if _is_saturated(state) else ""),
+                status=outcome.status + (_SATURATED if is_saturated(state) else ""),
                 n_interactions=request.n_interactions,
                 n_users=request.n_users,
                 n_items=request.n_items,
@@ -308,32 +315,7 @@ class FactorModel(
         return result, objective
 
     def _theta(self, layout, columns=slice(None)):
-        """Table of the model's parameters, with only some latent columns."""
-        theta = np.ones(layout.shape)
-        theta[: layout.n_users, : layout.n_factors] = self.user_factors_[:, columns]
-        theta[layout.n_users :, : layout.n_factors] = self.item_factors_[:, columns]
-        if layout.fit_bias:
-            user_biases, item_biases = layout.biases(theta)
-            user_biases[:], item_biases[:] = self.user_biases_, self.item_biases_
-        return theta
-
-    def _state_of(self, theta, objective, columns=slice(None), width=None) -> dict[str, Any]:
-        """Attributes that a table gives; it holds `columns` of the `width` latent columns."""
-        layout = objective.layout
-        m, k = layout.n_users, layout.n_factors
-        user_factors = np.zeros((m, k if width is None else width))
-        item_factors = np.zeros((layout.n_items, user_factors.shape[1]))
-        user_factors[:, columns], item_factors[:, columns] = theta[:m, :k], theta[m:, :k]
-        user_biases, item_biases = np.zeros(m), np.zeros(layout.n_items)
-        if layout.fit_bias:
-            user_biases, item_biases = (part.copy() for part in layout.biases(theta))
-        return {
-            "user_factors_": user_factors,
-            "item_factors_": item_factors,
-            "user_biases_": user_biases,
-            "item_biases_": item_biases,
-            "global_mean_": objective.offset,
-        }
+        return to_table(self, layout, columns)
 
     def _fold_in(self, X):
         """Latent factors and biases of rows, in chunks."""
@@ -361,28 +343,3 @@ def _check_sides(X):
             f"X has shape {X.shape}; expected at most {_LONGEST_SIDE} users and as many items. "
             "Turn ids into positions with InteractionEncoder."
         )
-
-
-def _is_saturated(state):
-    factors = state["item_factors_"]
-    return bool(factors.shape[1] and factors.any(axis=0).all())
-
-
-def _used_columns(factors):
-    """Columns that are not all zero; as a slice if they come first, which is cheaper to copy."""
-    used = np.flatnonzero(factors.any(axis=0))
-    return slice(len(used)) if len(used) == np.max(used, initial=-1) + 1 else used
-
-
-def _canonical(theta, layout, tol):
-    """Rotate the latent columns into the basis that depends on the scores alone.
-
-    Columns whose part in the scores is below what the tolerance can see become exactly zero.
-    """
-    m, k = layout.n_users, layout.n_factors
-    Z = theta[:, :k] @ canonical_rotation(theta[m:, :k])
-    sizes = np.linalg.norm(Z[:m], axis=0) * np.linalg.norm(Z[m:], axis=0)
-    Z[:, sizes <= 1e-2 * tol] = 0
-    out = theta.copy()
-    out[:, :k] = Z
-    return out

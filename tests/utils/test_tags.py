@@ -9,7 +9,6 @@ from sklearn.utils import get_tags
 
 from sklearn_unlearn.exceptions import (
     ForgetError,
-    IllPosedWarning,
     NotConvergedWarning,
     UnknownInteractionError,
 )
@@ -47,7 +46,6 @@ def test_other_estimators_have_none():
         (UnknownInteractionError, (ValueError, KeyError)),
         (ForgetError, (RuntimeError,)),
         (NotConvergedWarning, (ConvergenceWarning, UserWarning)),
-        (IllPosedWarning, (UserWarning,)),
     ],
 )
 def test_errors_can_be_caught_by_what_they_are(kind, parents):
