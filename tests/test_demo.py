@@ -8,7 +8,6 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +25,8 @@ from sklearn_unlearn.demo._experiment import (
     random_request,
 )
 from sklearn_unlearn.demo._problem import file_events, make_problem, synthetic_events
+from tests.pages import ROOT, run_page
 
-ROOT = Path(__file__).parents[1]
 SMALL = ["--n-users", "150", "--regularization", "4"]
 
 
@@ -375,10 +374,7 @@ def test_python_in_the_text_runs(page, tmp_path, monkeypatch, capsys):
     users = np.where(users == 1000, 42, np.where(users == 1007, 7, users))
     write(tmp_path / "ratings.csv", (users, items, values))
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
-    names = {}
-    for block in blocks:
-        exec(compile(block, page, "exec"), names)
+    names = run_page(ROOT / page, monkeypatch)
     assert not names["model"].user_factors_[names["user"]].any()
     assert names["encoder"].unknown == "error"
     with pytest.raises(ValueError, match="unknown"):

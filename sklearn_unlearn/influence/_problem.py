@@ -46,6 +46,12 @@ class ForgetProblem:
     gradient_norm : float
         Upper bound of the norm of the gradient of J_D at `theta`.
 
+    slack : float
+        1 minus the norm of the residual matrix beyond the used factors: see `_rank`.
+
+    n_free : int
+        Latent columns that the model has and does not use.
+
     local : bool
         Whether the gradient changes in the rows of forgotten interactions only. False if a global
         quantity, such as the mean, changed with them.
@@ -62,6 +68,8 @@ class ForgetProblem:
     theta: Floats
     converged: bool
     gradient_norm: float
+    slack: float
+    n_free: int
     local: bool
     refit: Callable[[], NewtonResult]
 
@@ -107,6 +115,9 @@ class ForgetOutcome:
 
     converged : bool
         Whether the model may count as fitted to its tolerance.
+
+    slack : float, default=0.0
+        As in `ForgetProblem`, for the new model.
     """
 
     theta: Floats
@@ -119,6 +130,7 @@ class ForgetOutcome:
     gradient_norm: tuple[float, float]
     bound: float
     converged: bool
+    slack: float = 0.0
 
 
 class Unlearner(Protocol):

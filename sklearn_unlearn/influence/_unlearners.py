@@ -23,6 +23,7 @@ from sklearn_unlearn.influence._outcomes import (
 )
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._pruned import solve_pruned
+from sklearn_unlearn.influence._rank import change_bound, widen
 from sklearn_unlearn.influence._refit import RefitUnlearner
 from sklearn_unlearn.influence._solvers import SOLVERS
 from sklearn_unlearn.objectives import FactorObjective
@@ -36,6 +37,8 @@ Floats = NDArray[Any]
 _LOCAL_SHARE = 0.25
 # Share of the gradient that is left when the duality gap is worth looking at.
 _CERTIFYING_TOL = 1e-6
+# Columns that one request may add before it is time to look again.
+_MAX_COLUMNS = 8
 # The last resort before a refit: as many steps as a fit would take.
 _REFINE = NewtonSettings(max_steps=50, max_iter=500)
 
@@ -174,8 +177,12 @@ class InfluenceUnlearner(BaseEstimator):
             outcome, theta, spent = self._unlearn_locally(problem, theta, emptied_norm)
         if outcome is None:
             outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
+        if tilt is None and outcome.guarantee == "residual-bounded" and problem.n_free:
+            outcome = self._complete_rank(problem, outcome)
         if self.certify and outcome.guarantee != "refit":
+            width = outcome.theta.shape[1] - problem.objective.layout.width
             objective = cast(FactorObjective, problem.objective)
+            objective = objective.with_factors(objective.layout.n_factors + width)
             if certify(objective, outcome.theta).certified:
                 outcome = replace(outcome, guarantee="certified")
         return outcome
@@ -231,6 +238,7 @@ class InfluenceUnlearner(BaseEstimator):
         if not local.complete:
             return None, local.theta, _Spent(before, local.n_steps, local.n_products)
         left = local.gradient_norm[1] + problem.gradient_norm
+        slack = problem.slack - change_bound(problem, local.theta, local.support)
         outcome = ForgetOutcome(
             local.theta,
             "influence",
@@ -242,6 +250,7 @@ class InfluenceUnlearner(BaseEstimator):
             (before, left),
             left,
             problem.converged,
+            slack,
         )
         return outcome, local.theta, _Spent()
 
@@ -307,6 +316,35 @@ class InfluenceUnlearner(BaseEstimator):
             n_steps=outcome.n_steps + spent.n_steps,
             n_products=outcome.n_products + spent.n_products,
         )
+
+    def _complete_rank(self, problem: ForgetProblem, outcome: ForgetOutcome) -> ForgetOutcome:
+        """Take in columns that the retained data ask for, unless the slack rules that out."""
+        if outcome.slack > 0 or not isinstance(problem.objective, FactorObjective):
+            return outcome
+        objective, theta, first = problem.objective, outcome.theta, outcome.gradient_norm[0]
+        goal = float(self._tol or 0.0) * first
+        for _ in range(min(problem.n_free, _MAX_COLUMNS)):
+            slack, objective, theta = widen(objective, theta)
+            outcome = replace(outcome, slack=slack)
+            if slack >= 0 or theta is outcome.theta:
+                break
+            result = newton(objective, theta, goal, _REFINE)
+            if not result.converged:
+                failed = self._fail(problem, result, first)
+                if failed is not None:
+                    return failed
+            theta = result.theta
+            outcome = replace(
+                outcome,
+                theta=theta,
+                guarantee="residual-bounded" if result.converged else "one-step",
+                n_steps=outcome.n_steps + result.n_steps,
+                n_products=outcome.n_products + result.n_products,
+                n_rows_updated=len(theta),
+                gradient_norm=(first, result.gradient_norm[1]),
+                bound=result.gradient_norm[1],
+            )
+        return outcome
 
     def _fail(
         self, problem: ForgetProblem, result: NewtonResult, first: float

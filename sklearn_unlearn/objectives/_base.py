@@ -195,6 +195,21 @@ class FactorObjective(Objective):
     def residual_operator(self, theta: Floats) -> LinearOperator:
         """Residual matrix dloss/dscores, scaled so that a norm of at most 1 certifies theta."""
 
+    @property
+    @abstractmethod
+    def row_penalties(self) -> Floats:
+        """Weight of the latent columns of each row in the penalty, shape (n_users + n_items,)."""
+
+    @abstractmethod
+    def residual_change(self, before: Floats, after: Floats, rows: NDArray[Any]) -> float:
+        """Upper bound of the change of the residual operator when only some rows move."""
+
+    @abstractmethod
+    def removed_residual(
+        self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
+    ) -> float:
+        """Upper bound of the norm of the part of the residual operator that removed cells held."""
+
     @abstractmethod
     def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
         """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""

@@ -15,7 +15,7 @@ from sklearn_unlearn.objectives._base import Layout
 from sklearn_unlearn.objectives._losses import Loss
 from sklearn_unlearn.objectives._ridge import Ridge
 
-__all__ = ["convex_value", "dual_value", "prediction_bound", "score_spectrum"]
+__all__ = ["convex_value", "dual_value", "norm_bound", "prediction_bound", "score_spectrum"]
 
 Floats = NDArray[Any]
 
@@ -104,3 +104,10 @@ def prediction_bound(objective: Pointwise, theta: Floats, shrink: float, gap: fl
         return float("inf")
     # max_shift bounds one score by the gap; together the squares are bounded likewise.
     return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(len(o.targets)))
+
+
+def norm_bound(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> float:
+    """Bound the spectral norm of a sparse matrix: the root of its 1-norm times its inf-norm."""
+    sizes = np.abs(values)
+    by_row, by_column = np.bincount(rows, sizes), np.bincount(columns, sizes)
+    return float(np.sqrt(by_row.max(initial=0.0) * by_column.max(initial=0.0)))

@@ -170,7 +170,7 @@ class PointwiseObjective(FactorObjective):
 
     def residual_operator(self, theta: Floats) -> LinearOperator:
         """Slopes on the pattern, rows and columns divided by the root of their ridge."""
-        scale = 1 / np.sqrt(self.ridge.of_factors(self.layout))
+        scale = 1 / np.sqrt(self.row_penalties)
         users, items = np.split(scale, [self.layout.n_users])
         slopes = self.at(theta).derivatives[0] * np.repeat(users, np.diff(self.pattern.indptr))
         slopes = slopes * items[self.pattern.indices]
@@ -178,9 +178,32 @@ class PointwiseObjective(FactorObjective):
             csr_array((slopes, self.pattern.indices, self.pattern.indptr), self.pattern.shape)
         )
 
+    @property
+    def row_penalties(self) -> Floats:
+        """Weight of the latent columns of each row in the penalty."""
+        return self.ridge.of_factors(self.layout)
+
+    def residual_change(self, before: Floats, after: Floats, rows: NDArray[Any]) -> float:
+        """Upper bound of the change of the residual operator when only some rows move."""
+        if self.ridge.row_weights is not None:
+            return float("inf")  # the scaling of the operator may have changed with the data
+        part, table_rows = self.restrict(rows)
+        slopes = (part.at(theta[table_rows]).derivatives[0] for theta in (after, before))
+        change = next(slopes) - next(slopes)
+        users = np.repeat(np.arange(part.layout.n_users), np.diff(part.pattern.indptr))
+        return _convex.norm_bound(change, users, part.pattern.indices) / self.ridge.factors
+
+    def removed_residual(
+        self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
+    ) -> float:
+        """Upper bound of the norm of the part of the residual operator that removed cells held."""
+        scores = np.einsum("nk,nk->n", theta[users], theta[items + self.layout.n_users])
+        slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
+        return _convex.norm_bound(slopes, users, items) / self.ridge.factors
+
     def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
         """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
-        scale = 1 / np.sqrt(self.ridge.of_factors(self.layout))
+        scale = 1 / np.sqrt(self.row_penalties)
         return np.concatenate([left, right]) * values * scale[:, None]
 
     def score_spectrum(self, theta: Floats) -> Floats:

@@ -22,6 +22,7 @@ from sklearn_unlearn.optimizers import minimize_newton_cg, solve_rows
 from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
+    slack_of,
     to_attributes,
     to_table,
     used_columns,
@@ -112,6 +113,7 @@ class FactorModel(
         state.update(
             _interactions=data,
             _seed=seed,
+            _slack=slack_of(objective, state),
             n_iter_=max(result.n_steps, 1),
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
@@ -246,6 +248,8 @@ class FactorModel(
                 theta=self._theta(objective.layout, used),
                 converged=self.converged_,
                 gradient_norm=self.gradient_norm_,
+                slack=self._slack,
+                n_free=whole.layout.n_factors - objective.layout.n_factors,
                 local=objective.offset == self.global_mean_,
                 refit=lambda: self._minimize(retained, self._seed)[0],
             )
@@ -253,9 +257,12 @@ class FactorModel(
         before, after = outcome.gradient_norm
         if outcome.method == "refit":
             state = to_attributes(canonical(outcome.theta, whole.layout, self.tol), whole)
+            slack = slack_of(whole, state)
         else:
-            state = to_attributes(outcome.theta, objective, used, self.item_factors_.shape[1])
+            state = to_attributes(outcome.theta, whole, used)
+            slack = outcome.slack
         state.update(
+            _slack=slack,
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
             forget_report_=ForgetReport(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from sklearn_unlearn.influence._operators import canonical_rotation
+from sklearn_unlearn.influence._rank import missing_directions
 
-__all__ = ["canonical", "is_saturated", "to_attributes", "to_table", "used_columns"]
+__all__ = [
+    "canonical",
+    "is_saturated",
+    "slack_of",
+    "to_attributes",
+    "to_table",
+    "used_columns",
+]
 
 
 def to_table(model, layout, columns=slice(None)):
@@ -22,16 +31,21 @@ def to_table(model, layout, columns=slice(None)):
     return theta
 
 
-def to_attributes(theta, objective, columns=slice(None), width=None) -> dict[str, Any]:
-    """Attributes that a table gives; it holds `columns` of the `width` latent columns."""
+def to_attributes(theta, objective, columns=None) -> dict[str, Any]:
+    """Attributes that a table gives.
+
+    The table may hold only some of the latent columns of the objective: `columns`, and then columns
+    that are new and take the first free places.
+    """
     layout = objective.layout
     m, k = layout.n_users, layout.n_factors
-    user_factors = np.zeros((m, k if width is None else width))
-    item_factors = np.zeros((layout.n_items, user_factors.shape[1]))
-    user_factors[:, columns], item_factors[:, columns] = theta[:m, :k], theta[m:, :k]
+    width = theta.shape[1] - 2 * layout.fit_bias
+    places = _places(columns, k, width)
+    user_factors, item_factors = np.zeros((m, k)), np.zeros((layout.n_items, k))
+    user_factors[:, places], item_factors[:, places] = theta[:m, :width], theta[m:, :width]
     user_biases, item_biases = np.zeros(m), np.zeros(layout.n_items)
     if layout.fit_bias:
-        user_biases, item_biases = (part.copy() for part in layout.biases(theta))
+        user_biases, item_biases = theta[:m, width].copy(), theta[m:, width + 1].copy()
     return {
         "user_factors_": user_factors,
         "item_factors_": item_factors,
@@ -39,6 +53,24 @@ def to_attributes(theta, objective, columns=slice(None), width=None) -> dict[str
         "item_biases_": item_biases,
         "global_mean_": objective.offset,
     }
+
+
+def _places(columns, k, width):
+    """Where the columns of a table go among k; a slice where they come first."""
+    if columns is None or isinstance(columns, slice):
+        return slice(width)
+    free = np.setdiff1d(np.arange(k), columns)
+    return np.concatenate([columns, free[: width - len(columns)]])
+
+
+def slack_of(objective, state) -> float:
+    """1 minus the norm of the residual matrix beyond the used factors; 0 if none is free."""
+    if is_saturated(state) or not objective.layout.n_factors:
+        return 0.0
+    used = used_columns(state["item_factors_"])
+    narrow = objective.with_factors(state["item_factors_"][:0, used].shape[1])
+    theta = to_table(SimpleNamespace(**state), narrow.layout, used)
+    return 1 - missing_directions(narrow, theta)[0]
 
 
 def is_saturated(state):

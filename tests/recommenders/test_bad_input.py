@@ -1,5 +1,6 @@
 """What is wrong with the input is said in three parts, and nothing has changed."""
 
+import copy
 import pickle
 import re
 
@@ -196,8 +197,8 @@ WRONG_PARAMETERS = [
 
 
 @pytest.mark.parametrize("params, error, message", WRONG_PARAMETERS)
-def test_wrong_parameters_are_refused_and_the_old_fit_kept(params, error, message):
-    model = model_of().fit(X)
+def test_wrong_parameters_are_refused_and_the_old_fit_kept(_fitted, params, error, message):
+    model = copy.deepcopy(_fitted)
     before = {**vars(model), **params}
     refuses(error, message, lambda: model.set_params(**params).fit(X))
     assert vars(model) == before
@@ -214,7 +215,7 @@ def test_wrong_parameter_of_the_strategy_is_refused_before_anything_changes():
 @pytest.mark.parametrize("loss", ["logistic", "squared"])
 @pytest.mark.parametrize("global_mean", [True, False])
 @pytest.mark.parametrize("value", [1.0, -1.0, 0.1])
-@pytest.mark.parametrize("matrix", [X, X[:1], X[:, :1], [[1.0]]], ids=["all", "user", "item", "1"])
+@pytest.mark.parametrize("matrix", [X, X[:1], [[1.0]]], ids=["all", "user", "1"])
 def test_values_that_are_all_alike(loss, global_mean, value, matrix):
     alike = (np.asarray(matrix) != 0) * value
     model = model_of(loss=loss, global_mean=global_mean).fit(alike)

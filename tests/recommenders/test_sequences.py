@@ -89,18 +89,13 @@ def remaining_gap(model, start, expected):
     return np.linalg.norm(scores_of(model) - expected) / np.linalg.norm(scores_of(start) - expected)
 
 
-def is_right_or_says_not(model, start, expected):
-    """Near the refit; or else, where the optimum has gained a rank, plainly not certified."""
-    if remaining_gap(model, start, expected) <= 0.02:
-        return True
-    certificate = model.certify()
-    return certificate.spectral_ratio > 1.0005 and not certificate.certified
-
-
 # -- one request ---------------------------------------------------------------------------------
 @both_losses
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize(
+    "setting, request_",
+    [("plain", request) for request in REQUESTS]
+    + [(setting, request) for setting in [*SETTINGS][1:] for request in ("a pair", "all kinds")],
+)
 def test_forget_ends_at_the_optimum_of_what_remains(loss, setting, request_):
     start = fitted(loss, **SETTINGS[setting])
     model = copy.deepcopy(start).forget(**REQUESTS[request_])
@@ -118,20 +113,24 @@ def test_forget_ends_at_the_optimum_of_what_remains(loss, setting, request_):
 
 @both_losses
 @pytest.mark.parametrize("global_mean", [False, True])
-def test_sparse_data_are_solved_locally_unless_the_mean_moves(loss, global_mean):
+def test_only_what_hangs_together_moves_unless_the_mean_does(loss, global_mean):
     feedback = "label" if loss == "logistic" else "rating"
-    X = make_interactions(
-        400, 300, n_interactions=900, feedback=feedback, popularity=0.2, random_state=0
-    ).toarray()
-    model = model_of(loss, global_mean=global_mean, regularization=1.0, n_factors=8).fit(X)
-    twin, pairs = DenseModel.of(model), np.random.default_rng(0).permutation(np.argwhere(X))[:8]
+    blocks = [
+        make_interactions(12, 8, n_interactions=50, feedback=feedback, random_state=b)
+        for b in range(9)
+    ]
+    X = sparse.block_diag(blocks).toarray()
+    start = model_of(loss, n_factors=40, regularization=2.5, global_mean=global_mean, tol=1e-8).fit(
+        X
+    )
+    twin, pairs = DenseModel.of(start), np.random.default_rng(0).permutation(np.argwhere(X))[:8]
     for pair in pairs:
-        model.forget([pair])
-        X[tuple(pair)] = 0
-        norm = twin.gradient_norm(model, X)
+        model = copy.deepcopy(start).forget([pair])
+        norm = twin.gradient_norm(model, without(X, [pair]))
+        report = model.forget_report_
         assert norm <= 1.001 * model.gradient_norm_
-        assert norm <= 1.001e-3 * model.forget_report_.gradient_norm[0]
-        assert (model.forget_report_.n_rows_updated < 350) != global_mean
+        assert report.residual <= 1e-3
+        assert (report.n_rows_updated <= 20) != global_mean
 
 
 @both_losses
@@ -220,7 +219,7 @@ def test_columns_that_were_empty_stay_empty_and_the_rest_is_right():
     assert remaining_gap(model, start, expected) <= 0.01
 
 
-def test_gain_of_rank_is_never_certified_away():
+def test_gain_of_rank_is_followed():
     # Likes and dislikes that cancel: all factors are zero. Without the dislikes, they are not.
     X = hadamard(16).astype(float)
     start = model_of(regularization=2.5, fit_bias=False).fit(X)
@@ -228,7 +227,7 @@ def test_gain_of_rank_is_never_certified_away():
     expected = DenseModel.of(model).fit(np.maximum(X, 0))[0]
     assert not start.item_factors_.any() and start.certify().certified
     assert np.abs(expected).max() > 1
-    assert is_right_or_says_not(model, start, expected)
+    assert remaining_gap(model, start, expected) <= 0.02
 
 
 # -- a model that was stopped early ----------------------------------------------------------------
@@ -273,9 +272,8 @@ def test_copies_forget_the_same_and_leave_the_original_alone(loss, tmp_path):
 # -- many requests ---------------------------------------------------------------------------------
 @both_losses
 @pytest.mark.parametrize("setting", ["plain", "no mean", "scaled with mean", "one hop"])
-@pytest.mark.parametrize("order", [0, 1])
-def test_twenty_requests_end_where_one_ends(loss, setting, order):
-    pairs = np.random.default_rng(order).permutation(SHUFFLED[:20])
+def test_twenty_requests_end_where_one_ends(loss, setting):
+    pairs = np.random.default_rng(1).permutation(SHUFFLED[:20])
     start = fitted(loss, **SETTINGS[setting])
     batch = copy.deepcopy(start).forget(SHUFFLED[:20])
     model = copy.deepcopy(start)
@@ -295,7 +293,7 @@ REQUEST = st.one_of(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(st.sampled_from(LOSSES), st.booleans(), st.lists(REQUEST, min_size=1, max_size=5))
 def test_any_sequence_of_requests_ends_at_the_optimum(loss, global_mean, requests):
     start = fitted(loss, global_mean=global_mean)
@@ -305,10 +303,10 @@ def test_any_sequence_of_requests_ends_at_the_optimum(loss, global_mean, request
         rest = without(rest, **{kind: what})
         assert DenseModel.of(model).gradient_norm(model, rest) <= 1.001 * model.gradient_norm_
     assert_array_equal(model._interactions.to_csr().toarray(), rest)
-    assert is_right_or_says_not(model, start, optimum(model, rest))
+    assert remaining_gap(model, start, optimum(model, rest)) <= 0.02
 
 
-@pytest.mark.parametrize("loss, n", [("logistic", 300), ("squared", 120)])
+@pytest.mark.parametrize("loss, n", [("logistic", 300), ("squared", 60)])
 def test_hundreds_of_requests_neither_drift_nor_grow(loss, n):
     start = fitted(loss, global_mean=False)
     model, rest = copy.deepcopy(start), DATA[loss].copy()
@@ -321,7 +319,7 @@ def test_hundreds_of_requests_neither_drift_nor_grow(loss, n):
         rest[tuple(pair)] = 0
         assert twin.gradient_norm(model, rest) <= 1.001 * model.gradient_norm_
         assert model.converged_
-        if step % 60 == 59:
+        if step % 30 == 29:
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()

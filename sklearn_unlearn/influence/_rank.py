@@ -1,0 +1,125 @@
+"""Whether the optimum needs a latent column that the model does not use: the way out of a saddle.
+
+Columns that the penalty has emptied have gradient zero, so no Newton step can bring one back, yet
+a request can make one worth having. With the used factors deflated, the scaled residual matrix has
+norm at most 1 if and only if no column is missing; otherwise its top singular vectors are the
+missing columns, and the objective falls along them.
+
+    slack   1 minus that norm. It is known after a fit and after every check.
+    local   a request that changes the residual matrix by less than the slack needs no check (Weyl),
+            and removing whole rows or columns lowers singular values, never raises them (Cauchy).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, svds
+
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.objectives import FactorObjective
+
+__all__ = ["change_bound", "missing_directions", "widen"]
+
+Floats = NDArray[Any]
+
+_DENSE_SIDE = 64
+# A direction whose value exceeds 1 by less moves scores by less than tolerances can see.
+_EXCESS = 1e-4
+
+
+def missing_directions(objective: FactorObjective, theta: Floats) -> tuple[float, Floats, Floats]:
+    """Return the top singular triplet of the residual matrix, the used factors deflated.
+
+    Returns
+    -------
+    value : float
+        At most 1 if no column is missing.
+
+    left : ndarray, shape (n_users, 1)
+
+    right : ndarray, shape (n_items, 1)
+    """
+    residual = objective.residual_operator(theta)
+    k, m = objective.layout.n_factors, objective.layout.n_users
+    scaled = theta[:, :k] * np.sqrt(objective.row_penalties)[:, None]
+    U, V = np.linalg.qr(scaled[:m])[0], np.linalg.qr(scaled[m:])[0]
+
+    def forward(x: Floats) -> Floats:
+        y = residual.matvec(x - V @ (V.T @ x))
+        return y - U @ (U.T @ y)
+
+    def backward(y: Floats) -> Floats:
+        x = residual.rmatvec(y - U @ (U.T @ y))
+        return x - V @ (V.T @ x)
+
+    deflated = LinearOperator(residual.shape, matvec=forward, rmatvec=backward, dtype=float)
+    side = min(residual.shape)
+    if side <= _DENSE_SIDE:
+        dense = np.stack([forward(row) for row in np.eye(residual.shape[1])], axis=1)
+        left, values, right = np.linalg.svd(dense, full_matrices=False)
+        return float(values[0]), left[:, :1], right[:1].T
+    start = np.random.default_rng(0).normal(size=side)
+    try:
+        left, values, right = svds(deflated, k=1, tol=1e-3, v0=start, ncv=20)
+    except ArpackNoConvergence:
+        left, values, right = svds(deflated, k=1, tol=1e-1, v0=start, ncv=60)
+    return float(values[0]), left, right.T
+
+
+def widen(objective: FactorObjective, theta: Floats) -> tuple[float, FactorObjective, Floats]:
+    """Add the missing column, if there is one.
+
+    Returns
+    -------
+    slack : float
+        1 minus the norm of the deflated residual matrix; negative if a column was missing.
+
+    objective : FactorObjective
+        With a column more in that case, else the same.
+
+    theta : ndarray
+        Started along the missing direction, at a lower value; else the same.
+    """
+    value, left, right = missing_directions(objective, theta)
+    if value <= 1 + _EXCESS:
+        return max(1 - value, 0.0), objective, theta
+    k = objective.layout.n_factors
+    wider = objective.with_factors(k + 1)
+    biases = None
+    if objective.layout.fit_bias:
+        biases = np.concatenate(objective.layout.biases(theta))
+    best_value, best = objective.value(theta), None
+    # The top singular vectors are signed so that the objective falls along (-left, right).
+    for scale in 4.0 ** np.arange(-6, 4):
+        column = wider.factors_of(-left, np.sqrt([scale * (value - 1)]), right)
+        trial = wider.layout.pack(np.hstack([theta[:, :k], column]), biases)
+        trial_value = wider.value(trial)
+        if trial_value >= best_value:
+            break
+        best_value, best = trial_value, trial
+    if best is None:
+        return 1 - value, objective, theta
+    return 1 - value, wider, best
+
+
+def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int64]) -> float:
+    """Upper bound of the change of the scaled residual matrix that raises singular values.
+
+    Cells of users or items that lost everything are left out: removing whole rows or columns raises
+    no singular value.
+    """
+    objective, m = problem.objective, problem.before.n_users
+    if not isinstance(objective, FactorObjective):
+        return np.inf
+    positions = problem.positions
+    users = np.searchsorted(problem.before.indptr, positions, side="right") - 1
+    items = problem.before.indices[positions].astype(np.int64)
+    gone = problem.emptied_rows()
+    partial = ~(np.isin(users, gone) | np.isin(items + m, gone))
+    removed = objective.removed_residual(
+        problem.theta, users[partial], items[partial], problem.before.values[positions[partial]]
+    )
+    return removed + objective.residual_change(problem.theta, theta, support)
