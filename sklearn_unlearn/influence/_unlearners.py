@@ -199,7 +199,7 @@ class InfluenceUnlearner(BaseEstimator):
             max_iter=self.max_iter,
             damping=0.0 if self.damping == "auto" else float(self.damping),
             # Without a tolerance nothing comes after the step: solve it accurately.
-            forcing=1e-3 if self._tol is None else 0.05,
+            forcing=1e-3 if self._tol is None else 0.1,
         )
 
     def _tilt(self, problem: ForgetProblem) -> Floats | None:
