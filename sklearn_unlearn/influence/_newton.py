@@ -69,6 +69,9 @@ class NewtonSettings:
 
     forcing : float, default=0.1
         Largest relative residual at which a linear solve may stop.
+
+    aim : float, default=0.7
+        Share of the tolerance that the last solve aims at.
     """
 
     max_steps: int = 100
@@ -77,6 +80,7 @@ class NewtonSettings:
     max_iter: int = 200
     damping: float = 0.0
     forcing: float = 0.1
+    aim: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -217,7 +221,7 @@ def newton(
 def _forcing(norm: float, first_norm: float, gtol: float, settings: NewtonSettings) -> float:
     """Relative residual of the next solve: loose far away, and never beyond what gtol needs."""
     loose = settings.forcing * min(1.0, np.sqrt(norm / first_norm))
-    return max(loose, 0.7 * gtol / norm) if gtol else loose
+    return max(loose, settings.aim * gtol / norm) if gtol else loose
 
 
 def _solve(

@@ -42,6 +42,6 @@ def minimize_newton_cg(
     -------
     result : NewtonResult
     """
-    settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5)
+    settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
     start = spectral_start(objective, seed)
     return newton(objective, start, tol * objective.gradient_scale, settings, on_step=on_step)

@@ -84,7 +84,7 @@ def test_lanczos_agrees_with_a_dense_decomposition(monkeypatch):
     assert_allclose(by_lanczos, missing_directions(narrow, theta)[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize(("regularization", "n_carried"), [(2.0, 0), (2.5, 1), (4.0, 8)])
+@pytest.mark.parametrize(("regularization", "n_carried"), [(2.0, 0), (4.0, 3)])
 def test_slack_carried_through_local_requests_is_never_too_large(regularization, n_carried):
     sparse = make_interactions(1500, 1500, n_interactions=6000, random_state=2, popularity=0.3)
     unlearner = InfluenceUnlearner(tol=1e-2)
