@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ class ForgetRequest:
 
     n_users, n_items : int
         How many distinct users and items lose an interaction.
+
+    started : float
+        When validation began, by ``time.perf_counter``.
     """
 
     positions: NDArray[np.int64]
@@ -50,6 +54,7 @@ class ForgetRequest:
     n_interactions: int
     n_users: int
     n_items: int
+    started: float
 
     @property
     def is_empty(self) -> bool:
@@ -104,6 +109,7 @@ def validate_forget_request(
     >>> validate_forget_request(data, [[0, 2]], users=1).positions
     array([1, 2])
     """
+    started = time.perf_counter()
     if not isinstance(missing, str) or missing not in ("raise", "ignore"):
         raise ValueError(
             f"missing is {missing!r}; expected 'raise' or 'ignore'. Pass 'ignore' for requests "
@@ -129,7 +135,7 @@ def validate_forget_request(
                 ("item", items[~known_items]),
             ]
         )
-    return _unite(data, located[located >= 0], users[known_users], items[known_items])
+    return _unite(data, located[located >= 0], users[known_users], items[known_items], started)
 
 
 def _pairs(interactions: Any, shape: tuple[int, int]) -> Pairs:
@@ -173,6 +179,7 @@ def _unite(
     located: NDArray[np.int64],
     users: NDArray[np.int64],
     items: NDArray[np.int64],
+    started: float,
 ) -> ForgetRequest:
     whole = np.empty(0, np.int64)
     if len(users) or len(items):
@@ -188,4 +195,5 @@ def _unite(
         n_interactions=len(positions),
         n_users=len(touched),
         n_items=len(np.unique(data.indices[positions])),
+        started=started,
     )

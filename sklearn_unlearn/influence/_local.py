@@ -20,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
+from sklearn_unlearn.influence._outcomes import Spent, count_changed
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._rank import change_bound
 from sklearn_unlearn.influence._solvers import Status
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.utils._interactions import sorted_union
 
-__all__ = ["LocalResult", "count_incident", "solve_locally"]
+__all__ = ["LocalResult", "count_incident", "solve_locally", "unlearn_locally"]
 
 Floats = NDArray[Any]
 
@@ -147,3 +150,48 @@ def _largest(norms: Floats, budget: float) -> NDArray[np.int64]:
     order = np.argsort(norms)
     rest = np.sqrt(np.cumsum(norms[order] ** 2))
     return order[np.searchsorted(rest, budget, side="right") :]
+
+
+def unlearn_locally(
+    problem: ForgetProblem,
+    theta: Floats,
+    emptied_norm: float,
+    tol: float,
+    settings: NewtonSettings,
+    max_share: float,
+) -> tuple[ForgetOutcome | None, Floats, Spent]:
+    """Let the support grow from the touched rows.
+
+    Where the whole table turns out to be the better way, no outcome but a better start.
+    """
+    objective = problem.objective
+    max_cells = max_share * objective.n_cells
+    support = np.setdiff1d(problem.touched_rows(), problem.emptied_rows())
+
+    def target(norm: float) -> float:
+        # What the model's gradient was before, nobody has looked at: it counts in full.
+        goal = tol * float(np.hypot(norm, emptied_norm)) - problem.gradient_norm
+        return goal if goal > problem.gradient_norm else 0.0
+
+    local = solve_locally(objective, problem.retained, theta, support, target, settings, max_cells)
+    if not np.isfinite(local.gradient_norm[0]):
+        return None, theta, Spent()
+    before = float(np.hypot(local.gradient_norm[0], emptied_norm))
+    if not local.complete:
+        return None, local.theta, Spent(before, local.n_steps, local.n_products)
+    left = local.gradient_norm[1] + problem.gradient_norm
+    slack = problem.slack - change_bound(problem, local.theta, local.support)
+    outcome = ForgetOutcome(
+        local.theta,
+        "influence",
+        "residual-bounded",
+        local.status.value,
+        local.n_steps,
+        local.n_products,
+        count_changed(problem, local.theta, local.support),
+        (before, left),
+        left,
+        problem.converged,
+        slack,
+    )
+    return outcome, local.theta, Spent()

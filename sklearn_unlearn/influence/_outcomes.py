@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.base import clone
 from sklearn_unlearn.influence._newton import NewtonResult
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 
-__all__ = ["as_outcome", "count_changed", "kept_rows", "without_emptied"]
+__all__ = ["Spent", "as_outcome", "count_changed", "kept_rows", "without_emptied"]
 
 Floats = NDArray[Any]
 
@@ -41,6 +42,15 @@ def count_changed(problem: ForgetProblem, new: Floats, support: NDArray[Any] | N
         rows = np.concatenate([support, problem.emptied_rows()])
         old, new = old[rows], new[rows]
     return int(np.count_nonzero((old != new).any(axis=1)))
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a first, restricted attempt measured and cost."""
+
+    before: float = 0.0  # gradient norm at the start of the request; 0 if not measured
+    n_steps: int = 0
+    n_products: float = 0.0
 
 
 def as_outcome(

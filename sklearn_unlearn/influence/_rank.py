@@ -12,20 +12,24 @@ missing columns, and the objective falls along them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, svds
 
+from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.objectives import FactorObjective
 
-__all__ = ["change_bound", "missing_directions", "widen"]
+__all__ = ["Completion", "change_bound", "complete_rank", "missing_directions", "widen"]
 
 Floats = NDArray[Any]
 
 _DENSE_SIDE = 64
+# Columns that one request may add before it is time to look again.
+MAX_COLUMNS = 8
 # A direction whose value exceeds 1 by less moves scores by less than tolerances can see.
 _EXCESS = 1e-4
 
@@ -103,6 +107,47 @@ def widen(objective: FactorObjective, theta: Floats) -> tuple[float, FactorObjec
     if best is None:
         return 1 - value, objective, theta
     return 1 - value, wider, best
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Where taking in missing columns ended.
+
+    Parameters
+    ----------
+    theta : ndarray
+        Table, with new columns after the old ones.
+
+    slack : float
+        As in `ForgetProblem`.
+
+    results : tuple of NewtonResult
+        One a column taken in.
+    """
+
+    theta: Floats
+    slack: float
+    results: tuple[NewtonResult, ...]
+
+
+def complete_rank(
+    objective: FactorObjective,
+    theta: Floats,
+    n_free: int,
+    gtol: float,
+    settings: NewtonSettings,
+) -> Completion:
+    """Take in columns that the data ask for, one by one, until none is missing or free."""
+    slack, results = 0.0, []
+    for _ in range(min(n_free, MAX_COLUMNS)):
+        slack, objective, wider = widen(objective, theta)
+        if slack >= 0 or wider is theta:
+            break
+        results.append(newton(objective, wider, gtol, settings))
+        theta = results[-1].theta
+        if not results[-1].converged:
+            break
+    return Completion(theta, slack, tuple(results))
 
 
 def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int64]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -13,17 +13,17 @@ from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
 from sklearn_unlearn.influence._certificate import certify
-from sklearn_unlearn.influence._local import solve_locally
+from sklearn_unlearn.influence._local import unlearn_locally
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._outcomes import (
+    Spent,
     as_outcome,
-    count_changed,
     kept_rows,
     without_emptied,
 )
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._pruned import solve_pruned
-from sklearn_unlearn.influence._rank import change_bound, widen
+from sklearn_unlearn.influence._rank import complete_rank
 from sklearn_unlearn.influence._refit import RefitUnlearner
 from sklearn_unlearn.influence._solvers import SOLVERS
 from sklearn_unlearn.objectives import FactorObjective
@@ -34,22 +34,11 @@ __all__ = ["InfluenceUnlearner"]
 Floats = NDArray[Any]
 
 # Walking more than this share of the interactions costs more in bookkeeping than it saves.
-_LOCAL_SHARE = 0.25
+LOCAL_SHARE = 0.25
 # Share of the gradient that is left when the duality gap is worth looking at.
 _CERTIFYING_TOL = 1e-6
-# Columns that one request may add before it is time to look again.
-_MAX_COLUMNS = 8
 # The last resort before a refit: as many steps as a fit would take.
 _REFINE = NewtonSettings(max_steps=50, max_iter=500)
-
-
-@dataclass(frozen=True)
-class _Spent:
-    """What a first, restricted attempt measured and cost."""
-
-    before: float = 0.0  # gradient norm at the start of the request; 0 if not measured
-    n_steps: int = 0
-    n_products: float = 0.0
 
 
 class InfluenceUnlearner(BaseEstimator):
@@ -170,11 +159,14 @@ class InfluenceUnlearner(BaseEstimator):
         self._validate_params()
         theta, emptied_norm = without_emptied(problem)
         tilt = self._tilt(problem)
-        outcome, spent = None, _Spent()
+        outcome, spent = None, Spent()
         if self.pruner is not None:
             outcome = self._unlearn_pruned(problem, theta, emptied_norm, tilt)
         elif tilt is None and problem.local and self._tol is not None:
-            outcome, theta, spent = self._unlearn_locally(problem, theta, emptied_norm)
+            tol = float(self._tol)
+            outcome, theta, spent = unlearn_locally(
+                problem, theta, emptied_norm, tol, self._settings, LOCAL_SHARE
+            )
         if outcome is None:
             outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
         if tilt is None and outcome.guarantee == "residual-bounded" and problem.n_free:
@@ -213,47 +205,6 @@ class InfluenceUnlearner(BaseEstimator):
         tilt[problem.emptied_rows()] = 0
         return tilt
 
-    def _unlearn_locally(
-        self, problem: ForgetProblem, theta: Floats, emptied_norm: float
-    ) -> tuple[ForgetOutcome | None, Floats, _Spent]:
-        """Let the support grow from the touched rows.
-
-        Where the whole table turns out to be the better way, no outcome but a better start.
-        """
-        objective, tol = problem.objective, float(self._tol or 0)
-        max_cells = _LOCAL_SHARE * objective.n_cells
-        support = np.setdiff1d(problem.touched_rows(), problem.emptied_rows())
-
-        def target(norm: float) -> float:
-            # What the model's gradient was before, nobody has looked at: it counts in full.
-            goal = tol * float(np.hypot(norm, emptied_norm)) - problem.gradient_norm
-            return goal if goal > problem.gradient_norm else 0.0
-
-        local = solve_locally(
-            objective, problem.retained, theta, support, target, self._settings, max_cells
-        )
-        if not np.isfinite(local.gradient_norm[0]):
-            return None, theta, _Spent()
-        before = float(np.hypot(local.gradient_norm[0], emptied_norm))
-        if not local.complete:
-            return None, local.theta, _Spent(before, local.n_steps, local.n_products)
-        left = local.gradient_norm[1] + problem.gradient_norm
-        slack = problem.slack - change_bound(problem, local.theta, local.support)
-        outcome = ForgetOutcome(
-            local.theta,
-            "influence",
-            "residual-bounded",
-            local.status.value,
-            local.n_steps,
-            local.n_products,
-            count_changed(problem, local.theta, local.support),
-            (before, left),
-            left,
-            problem.converged,
-            slack,
-        )
-        return outcome, local.theta, _Spent()
-
     def _unlearn_pruned(
         self,
         problem: ForgetProblem,
@@ -272,7 +223,7 @@ class InfluenceUnlearner(BaseEstimator):
             return as_outcome(
                 problem, pruned.theta, pruned.result, (before, left), tilt, met, pruned.share
             )
-        spent = _Spent(before, pruned.result.n_steps, pruned.share * pruned.result.n_products)
+        spent = Spent(before, pruned.result.n_steps, pruned.share * pruned.result.n_products)
         return self._unlearn_everywhere(problem, pruned.theta, emptied_norm, tilt, spent)
 
     def _unlearn_everywhere(
@@ -281,7 +232,7 @@ class InfluenceUnlearner(BaseEstimator):
         theta: Floats,
         emptied_norm: float,
         tilt: Floats | None,
-        spent: _Spent,
+        spent: Spent,
     ) -> ForgetOutcome:
         """Newton on the whole table, then a warm refinement, then whatever `on_failure` says."""
         tol = 0.0 if self._tol is None else float(self._tol)
@@ -321,30 +272,28 @@ class InfluenceUnlearner(BaseEstimator):
         """Take in columns that the retained data ask for, unless the slack rules that out."""
         if outcome.slack > 0 or not isinstance(problem.objective, FactorObjective):
             return outcome
-        objective, theta, first = problem.objective, outcome.theta, outcome.gradient_norm[0]
+        first = outcome.gradient_norm[0]
         goal = float(self._tol or 0.0) * first
-        for _ in range(min(problem.n_free, _MAX_COLUMNS)):
-            slack, objective, theta = widen(objective, theta)
-            outcome = replace(outcome, slack=slack)
-            if slack >= 0 or theta is outcome.theta:
-                break
-            result = newton(objective, theta, goal, _REFINE)
-            if not result.converged:
-                failed = self._fail(problem, result, first)
-                if failed is not None:
-                    return failed
-            theta = result.theta
-            outcome = replace(
-                outcome,
-                theta=theta,
-                guarantee="residual-bounded" if result.converged else "one-step",
-                n_steps=outcome.n_steps + result.n_steps,
-                n_products=outcome.n_products + result.n_products,
-                n_rows_updated=len(theta),
-                gradient_norm=(first, result.gradient_norm[1]),
-                bound=result.gradient_norm[1],
-            )
-        return outcome
+        completion = complete_rank(problem.objective, outcome.theta, problem.n_free, goal, _REFINE)
+        outcome = replace(outcome, slack=completion.slack)
+        if not completion.results:
+            return outcome
+        last = completion.results[-1]
+        if not last.converged:
+            failed = self._fail(problem, last, first)
+            if failed is not None:
+                return failed
+        return replace(
+            outcome,
+            theta=completion.theta,
+            guarantee="residual-bounded" if last.converged else "one-step",
+            n_steps=outcome.n_steps + sum(r.n_steps for r in completion.results),
+            n_products=outcome.n_products + sum(r.n_products for r in completion.results),
+            n_rows_updated=len(completion.theta),
+            gradient_norm=(first, last.gradient_norm[1]),
+            bound=last.gradient_norm[1],
+            converged=outcome.converged and last.converged,
+        )
 
     def _fail(
         self, problem: ForgetProblem, result: NewtonResult, first: float

@@ -1,112 +1,150 @@
-"""The convex problem behind a pointwise factor model: spectrum, primal, dual, bound.
+"""The convex problem behind a pointwise factor model: spectrum, primal, dual, bounds.
 
-See `influence._certificate` for the mathematics; here are the sums.
+See `influence._certificate` and `influence._rank` for the mathematics; here are the sums.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import abstractmethod
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from sklearn_unlearn.influence.backends import Pattern
-from sklearn_unlearn.objectives._base import Layout
+from sklearn_unlearn.objectives._base import FactorObjective
 from sklearn_unlearn.objectives._losses import Loss
 from sklearn_unlearn.objectives._ridge import Ridge
 
-__all__ = ["convex_value", "dual_value", "norm_bound", "prediction_bound", "score_spectrum"]
+__all__ = ["ConvexObjective"]
 
 Floats = NDArray[Any]
 
 
-class Pointwise(Protocol):
-    """What these sums ask of a pointwise objective."""
+class ConvexObjective(FactorObjective):
+    """What follows from pattern, targets, loss and ridge alone, whatever the solver does."""
+
+    pattern: Pattern
+    targets: Floats
+    loss: Loss
+    ridge: Ridge
+    offset: float
+    weights: Floats | None
+
+    def slopes(self, theta: Floats) -> Floats:
+        """Weighted slope of every observed cell, shape (n_interactions,)."""
+        slopes = self.loss.derivatives(self.scores(theta), self.targets)[0]
+        return slopes if self.weights is None else slopes * self.weights
+
+    @abstractmethod
+    def scores(self, theta: Floats) -> Floats:
+        """Scores of the observed cells, shape (n_interactions,)."""
+
+    def residual_operator(self, theta: Floats) -> LinearOperator:
+        """Slopes on the pattern, rows and columns divided by the root of their ridge."""
+        scale = 1 / np.sqrt(self.row_penalties)
+        users, items = np.split(scale, [self.layout.n_users])
+        slopes = self.slopes(theta) * np.repeat(users, np.diff(self.pattern.indptr))
+        slopes = slopes * items[self.pattern.indices]
+        return aslinearoperator(
+            csr_array((slopes, self.pattern.indices, self.pattern.indptr), self.pattern.shape)
+        )
 
     @property
-    def layout(self) -> Layout: ...
-    @property
-    def ridge(self) -> Ridge: ...
-    @property
-    def loss(self) -> Loss: ...
-    @property
-    def pattern(self) -> Pattern: ...
-    @property
-    def targets(self) -> Floats: ...
-    @property
-    def weights(self) -> Floats | None: ...
-    @property
-    def offset(self) -> float: ...
-    def scores(self, theta: Floats) -> Floats: ...
+    def row_penalties(self) -> Floats:
+        """Weight of the latent columns of each row in the penalty."""
+        return self.ridge.of_factors(self.layout)
+
+    def residual_change(self, before: Floats, after: Floats, rows: NDArray[Any]) -> float:
+        """Upper bound of the change of the residual operator when only some rows move."""
+        if self.ridge.row_weights is not None:
+            return float("inf")  # the scaling of the operator may have changed with the data
+        restricted, table_rows = self.restrict(rows)
+        part = cast(ConvexObjective, restricted)
+        slopes = (part.slopes(theta[table_rows]) for theta in (after, before))
+        change = next(slopes) - next(slopes)
+        users = np.repeat(np.arange(part.layout.n_users), np.diff(part.pattern.indptr))
+        return _norm_bound(change, users, part.pattern.indices) / self.ridge.factors
+
+    def removed_residual(
+        self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
+    ) -> float:
+        """Upper bound of the norm of the part of the residual operator that removed cells held."""
+        scores = np.einsum("nk,nk->n", theta[users], theta[items + self.layout.n_users])
+        slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
+        return _norm_bound(slopes, users, items) / self.ridge.factors
+
+    def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
+        """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
+        scale = 1 / np.sqrt(self.row_penalties)
+        return np.concatenate([left, right]) * values * scale[:, None]
+
+    def score_spectrum(self, theta: Floats) -> Floats:
+        """Singular values of ``L_u^1/2 P Q' L_i^1/2``, from two QR decompositions."""
+        k, m = self.layout.n_factors, self.layout.n_users
+        scaled = theta[:, :k] * np.sqrt(self.ridge.of_factors(self.layout))[:, None]
+        left = np.linalg.qr(scaled[:m], mode="r")
+        right = np.linalg.qr(scaled[m:], mode="r")
+        return np.linalg.svd(np.asarray(left) @ np.asarray(right).T, full_matrices=False)[1]
+
+    def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
+        """Losses, the nuclear norm in place of the penalty on factors, and that on biases."""
+        losses = self.loss.value(self.scores(theta), self.targets)
+        total = losses.sum() if self.weights is None else self.weights @ losses
+        return float(total + nuclear_norm + 0.5 * self._bias_penalty(theta))
+
+    def _bias_penalty(self, theta: Floats) -> float:
+        if not self.layout.fit_bias:
+            return 0.0
+        biases = self.layout.biases(theta)
+        ridges = self.ridge.of_biases(self.layout)
+        return sum(float(r @ (b * b)) for r, b in zip(ridges, biases, strict=True))
+
+    def dual_value(self, theta: Floats, shrink: float) -> float:
+        """Dual objective at the slopes of theta times `shrink`, which must make them feasible."""
+        o = self
+        slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
+        terms = o.loss.conjugate(slopes, o.targets) - slopes * o.offset
+        total = -float(terms.sum() if o.weights is None else o.weights @ terms)
+        if o.layout.fit_bias:
+            weighted = slopes if o.weights is None else slopes * o.weights
+            n_users, n_items = o.pattern.shape
+            rows = np.repeat(np.arange(n_users), np.diff(o.pattern.indptr))
+            by_user = np.bincount(rows, weighted, n_users)
+            by_item = np.bincount(o.pattern.indices, weighted, n_items)
+            user_ridge, item_ridge = o.ridge.of_biases(o.layout)
+            total -= 0.5 * float((by_user**2 / user_ridge).sum() + (by_item**2 / item_ridge).sum())
+        return total
+
+    def prediction_bound(self, theta: Floats, shrink: float, gap: float) -> float:
+        r"""Bound the distance to any model whose gap is no larger, as a root mean square of scores.
+
+        Let x* be the optimum, G the gap, and rho the dual point, feasible by construction. Fenchel
+        and Young give :math:`\sum B(x^*, \tilde x) \le G` with B the Bregman divergence of the
+        losses and :math:`\tilde x` the scores whose slope is rho: it bounds every single
+        :math:`|x^*_e - \tilde x_e|`, and with it the curvature at x*. For any x of objective at
+        most G above the optimum, :math:`\sum B(x, x^*) \le G`, so the sum of
+        :math:`(x - x^*)^2` is bounded by G over the smallest such curvature. Two such models are
+        at most twice that apart.
+        """
+        o = self
+        if not len(o.targets):
+            return 0.0
+        slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
+        curvature = o.loss.curvature_at_slope(slopes, o.targets)
+        lowest = float((curvature if o.weights is None else curvature * o.weights).min())
+        if not (lowest > 0 and np.isfinite(gap)):
+            return float("inf")
+        lowest *= o.loss.curvature_kept(o.loss.max_shift(gap / lowest))
+        if not lowest > 0:
+            return float("inf")
+        # max_shift bounds one score by the gap; together the squares are bounded likewise.
+        return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(len(o.targets)))
 
 
-def score_spectrum(objective: Pointwise, theta: Floats) -> Floats:
-    """Singular values of ``L_u^1/2 P Q' L_i^1/2``, from two QR decompositions."""
-    k, m = objective.layout.n_factors, objective.layout.n_users
-    scaled = theta[:, :k] * np.sqrt(objective.ridge.of_factors(objective.layout))[:, None]
-    left = np.linalg.qr(scaled[:m], mode="r")
-    right = np.linalg.qr(scaled[m:], mode="r")
-    return np.linalg.svd(np.asarray(left) @ np.asarray(right).T, full_matrices=False)[1]
-
-
-def convex_value(objective: Pointwise, theta: Floats, nuclear_norm: float) -> float:
-    """Losses, plus the nuclear norm in place of the penalty on the factors, plus that on biases."""
-    losses = objective.loss.value(objective.scores(theta), objective.targets)
-    total = losses.sum() if objective.weights is None else objective.weights @ losses
-    return float(total + nuclear_norm + 0.5 * _bias_penalty(objective, theta))
-
-
-def _bias_penalty(objective: Pointwise, theta: Floats) -> float:
-    if not objective.layout.fit_bias:
-        return 0.0
-    biases = objective.layout.biases(theta)
-    ridges = objective.ridge.of_biases(objective.layout)
-    return sum(float(r @ (b * b)) for r, b in zip(ridges, biases, strict=True))
-
-
-def dual_value(objective: Pointwise, theta: Floats, shrink: float) -> float:
-    """Dual objective at the slopes of theta times `shrink`, which must make them feasible."""
-    o = objective
-    slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
-    terms = o.loss.conjugate(slopes, o.targets) - slopes * o.offset
-    total = -float(terms.sum() if o.weights is None else o.weights @ terms)
-    if o.layout.fit_bias:
-        weighted = slopes if o.weights is None else slopes * o.weights
-        n_users, n_items = o.pattern.shape
-        rows = np.repeat(np.arange(n_users), np.diff(o.pattern.indptr))
-        by_user = np.bincount(rows, weighted, n_users)
-        by_item = np.bincount(o.pattern.indices, weighted, n_items)
-        user_ridge, item_ridge = o.ridge.of_biases(o.layout)
-        total -= 0.5 * float((by_user**2 / user_ridge).sum() + (by_item**2 / item_ridge).sum())
-    return total
-
-
-def prediction_bound(objective: Pointwise, theta: Floats, shrink: float, gap: float) -> float:
-    r"""Bound the distance to any model whose gap is no larger, as a root mean square of scores.
-
-    Let x* be the optimum, G the gap, and rho the dual point, feasible by construction. Fenchel and
-    Young give :math:`\sum B(x^*, \tilde x) \le G` with B the Bregman divergence of the losses and
-    :math:`\tilde x` the scores whose slope is rho: it bounds every single :math:`|x^*_e - \tilde
-    x_e|`, and with it the curvature at x*. For any x of objective at most G above the optimum,
-    :math:`\sum B(x, x^*) \le G`, so the sum of :math:`(x - x^*)^2` is bounded by G over the
-    smallest such curvature. Two such models are at most twice that apart.
-    """
-    o = objective
-    if not len(o.targets):
-        return 0.0
-    slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
-    curvature = o.loss.curvature_at_slope(slopes, o.targets)
-    lowest = float((curvature if o.weights is None else curvature * o.weights).min())
-    if not (lowest > 0 and np.isfinite(gap)):
-        return float("inf")
-    lowest *= o.loss.curvature_kept(o.loss.max_shift(gap / lowest))
-    if not lowest > 0:
-        return float("inf")
-    # max_shift bounds one score by the gap; together the squares are bounded likewise.
-    return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(len(o.targets)))
-
-
-def norm_bound(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> float:
+def _norm_bound(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> float:
     """Bound the spectral norm of a sparse matrix: the root of its 1-norm times its inf-norm."""
     sizes = np.abs(values)
     by_row, by_column = np.bincount(rows, sizes), np.bincount(columns, sizes)

@@ -19,13 +19,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from sklearn_unlearn.influence.backends import Backend, Pattern
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.objectives import _convex
-from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout
+from sklearn_unlearn.objectives._base import Evaluation, Layout
+from sklearn_unlearn.objectives._convex import ConvexObjective
 from sklearn_unlearn.objectives._losses import LOSSES, Loss
 from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
 from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype, sorted_union
@@ -36,7 +34,7 @@ Floats = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class PointwiseObjective(FactorObjective):
+class PointwiseObjective(ConvexObjective):
     """Sum of losses over observed cells plus a ridge; pure and immutable.
 
     Parameters
@@ -167,60 +165,6 @@ class PointwiseObjective(FactorObjective):
     def with_factors(self, n_factors: int) -> PointwiseObjective:
         """Return the same objective for another number of latent columns."""
         return replace(self, layout=replace(self.layout, n_factors=n_factors))
-
-    def residual_operator(self, theta: Floats) -> LinearOperator:
-        """Slopes on the pattern, rows and columns divided by the root of their ridge."""
-        scale = 1 / np.sqrt(self.row_penalties)
-        users, items = np.split(scale, [self.layout.n_users])
-        slopes = self.at(theta).derivatives[0] * np.repeat(users, np.diff(self.pattern.indptr))
-        slopes = slopes * items[self.pattern.indices]
-        return aslinearoperator(
-            csr_array((slopes, self.pattern.indices, self.pattern.indptr), self.pattern.shape)
-        )
-
-    @property
-    def row_penalties(self) -> Floats:
-        """Weight of the latent columns of each row in the penalty."""
-        return self.ridge.of_factors(self.layout)
-
-    def residual_change(self, before: Floats, after: Floats, rows: NDArray[Any]) -> float:
-        """Upper bound of the change of the residual operator when only some rows move."""
-        if self.ridge.row_weights is not None:
-            return float("inf")  # the scaling of the operator may have changed with the data
-        part, table_rows = self.restrict(rows)
-        slopes = (part.at(theta[table_rows]).derivatives[0] for theta in (after, before))
-        change = next(slopes) - next(slopes)
-        users = np.repeat(np.arange(part.layout.n_users), np.diff(part.pattern.indptr))
-        return _convex.norm_bound(change, users, part.pattern.indices) / self.ridge.factors
-
-    def removed_residual(
-        self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
-    ) -> float:
-        """Upper bound of the norm of the part of the residual operator that removed cells held."""
-        scores = np.einsum("nk,nk->n", theta[users], theta[items + self.layout.n_users])
-        slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
-        return _convex.norm_bound(slopes, users, items) / self.ridge.factors
-
-    def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
-        """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
-        scale = 1 / np.sqrt(self.row_penalties)
-        return np.concatenate([left, right]) * values * scale[:, None]
-
-    def score_spectrum(self, theta: Floats) -> Floats:
-        """Singular values of the scaled latent scores."""
-        return _convex.score_spectrum(self, theta)
-
-    def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
-        """Value of the convex problem in the scores."""
-        return _convex.convex_value(self, theta, nuclear_norm)
-
-    def dual_value(self, theta: Floats, shrink: float) -> float:
-        """Dual value at the slopes of theta times `shrink`."""
-        return _convex.dual_value(self, theta, shrink)
-
-    def prediction_bound(self, theta: Floats, shrink: float, gap: float) -> float:
-        """Bound of the distance to any model with no larger gap."""
-        return _convex.prediction_bound(self, theta, shrink, gap)
 
     def damping_of(self, theta: Floats, step: Floats) -> Floats:
         """Length at which each user may take its Newton step: see `solve_rows`."""

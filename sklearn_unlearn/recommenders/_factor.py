@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
 from sklearn_unlearn.exceptions import NotConvergedWarning
-from sklearn_unlearn.influence import ForgetReport, InfluenceUnlearner, RefitUnlearner
+from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._operators import canonical_rotation
 from sklearn_unlearn.influence._problem import ForgetProblem
@@ -22,6 +21,7 @@ from sklearn_unlearn.optimizers import minimize_newton_cg, solve_rows
 from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
+    report_of,
     slack_of,
     to_attributes,
     to_table,
@@ -35,8 +35,6 @@ __all__ = ["FactorModel"]
 # Rows folded in at once: their (width, width) blocks stay in a few megabytes.
 _ROWS_AT_ONCE = 2048
 _LONGEST_SIDE = np.iinfo(np.int32).max
-
-_SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
 
 _STRATEGIES = {None: InfluenceUnlearner, "influence": InfluenceUnlearner, "refit": RefitUnlearner}
 
@@ -223,7 +221,6 @@ class FactorModel(
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained, request):
-        start = time.perf_counter()
         if not self.converged_:
             warnings.warn(
                 "the model was not fitted to its tolerance, so the gradient it had before the "
@@ -232,29 +229,10 @@ class FactorModel(
                 NotConvergedWarning,
                 stacklevel=3,
             )
-        # Columns that the penalty has emptied stay empty: leave them out of the arithmetic.
+        # Columns that the penalty has emptied stay out of the arithmetic.
         used = used_columns(self.item_factors_)
         whole = self._make_objective(retained)
-        objective = whole.with_factors(self.item_factors_[:0, used].shape[1])
-        outcome = self._strategy().unlearn(
-            ForgetProblem(
-                before=self._interactions,
-                retained=retained,
-                positions=request.positions,
-                objective=objective,
-                objective_before=lambda: self._make_objective(self._interactions).with_factors(
-                    objective.layout.n_factors
-                ),
-                theta=self._theta(objective.layout, used),
-                converged=self.converged_,
-                gradient_norm=self.gradient_norm_,
-                slack=self._slack,
-                n_free=whole.layout.n_factors - objective.layout.n_factors,
-                local=objective.offset == self.global_mean_,
-                refit=lambda: self._minimize(retained, self._seed)[0],
-            )
-        )
-        before, after = outcome.gradient_norm
+        outcome = self._strategy().unlearn(self._problem(retained, request, whole, used))
         if outcome.method == "refit":
             state = to_attributes(canonical(outcome.theta, whole.layout, self.tol), whole)
             slack = slack_of(whole, state)
@@ -265,22 +243,27 @@ class FactorModel(
             _slack=slack,
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
-            forget_report_=ForgetReport(
-                method=outcome.method,
-                guarantee=outcome.guarantee,
-                status=outcome.status + (_SATURATED if is_saturated(state) else ""),
-                n_interactions=request.n_interactions,
-                n_users=request.n_users,
-                n_items=request.n_items,
-                n_rows_updated=outcome.n_rows_updated,
-                n_steps=outcome.n_steps,
-                n_solver_iter=outcome.n_products,
-                gradient_norm=(before, after),
-                residual=after / before if before > 0 else 0.0,
-                seconds=time.perf_counter() - start,
-            ),
+            forget_report_=report_of(outcome, request, saturated=is_saturated(state)),
         )
         return state
+
+    def _problem(self, retained, request, whole, used):
+        n_used = self.item_factors_[:0, used].shape[1]
+        objective = whole.with_factors(n_used)
+        return ForgetProblem(
+            before=self._interactions,
+            retained=retained,
+            positions=request.positions,
+            objective=objective,
+            objective_before=lambda: self._make_objective(self._interactions).with_factors(n_used),
+            theta=self._theta(objective.layout, used),
+            converged=self.converged_,
+            gradient_norm=self.gradient_norm_,
+            slack=self._slack,
+            n_free=whole.layout.n_factors - n_used,
+            local=objective.offset == self.global_mean_,
+            refit=lambda: self._minimize(retained, self._seed)[0],
+        )
 
     def _score_users(self, users):
         scores = self.user_factors_[users] @ self.item_factors_.T

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.influence._operators import canonical_rotation
 from sklearn_unlearn.influence._rank import missing_directions
 
 __all__ = [
     "canonical",
     "is_saturated",
+    "report_of",
     "slack_of",
     "to_attributes",
     "to_table",
     "used_columns",
 ]
+
+_SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
 
 
 def to_table(model, layout, columns=slice(None)):
@@ -61,6 +66,25 @@ def _places(columns, k, width):
         return slice(width)
     free = np.setdiff1d(np.arange(k), columns)
     return np.concatenate([columns, free[: width - len(columns)]])
+
+
+def report_of(outcome, request, *, saturated):
+    """Report of a request, in scalars."""
+    before, after = outcome.gradient_norm
+    return ForgetReport(
+        method=outcome.method,
+        guarantee=outcome.guarantee,
+        status=outcome.status + (_SATURATED if saturated else ""),
+        n_interactions=request.n_interactions,
+        n_users=request.n_users,
+        n_items=request.n_items,
+        n_rows_updated=outcome.n_rows_updated,
+        n_steps=outcome.n_steps,
+        n_solver_iter=outcome.n_products,
+        gradient_norm=(before, after),
+        residual=after / before if before > 0 else 0.0,
+        seconds=time.perf_counter() - request.started,
+    )
 
 
 def slack_of(objective, state) -> float:

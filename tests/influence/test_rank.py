@@ -9,7 +9,7 @@ from scipy.linalg import hadamard
 
 from sklearn_unlearn import MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.influence import InfluenceUnlearner, _unlearners
+from sklearn_unlearn.influence import InfluenceUnlearner, _rank
 from sklearn_unlearn.influence._rank import missing_directions
 from sklearn_unlearn.recommenders._tables import slack_of
 
@@ -42,7 +42,7 @@ def test_one_pair_can_raise_the_rank_and_forget_follows():
 
 
 def test_without_the_check_the_model_stays_at_a_saddle(monkeypatch):
-    monkeypatch.setattr(_unlearners, "_MAX_COLUMNS", 0)
+    monkeypatch.setattr(_rank, "MAX_COLUMNS", 0)
     before = model().fit(X)
     after = copy.deepcopy(before).forget([[3, 27]])
     assert after.certify().rank == 9
@@ -71,8 +71,6 @@ def test_slack_is_the_next_singular_value_of_the_residual_matrix(loss):
 
 
 def test_lanczos_agrees_with_a_dense_decomposition(monkeypatch):
-    from sklearn_unlearn.influence import _rank
-
     large = make_interactions(150, 120, n_interactions=3000, random_state=1)
     fitted = model(regularization=3.0).fit(large)
     objective = fitted._make_objective(fitted._interactions)

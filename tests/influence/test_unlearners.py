@@ -120,9 +120,9 @@ def _item(user):
 def test_local_and_global_solves_agree(fitted, monkeypatch):
     from sklearn_unlearn.influence import _unlearners
 
-    monkeypatch.setattr(_unlearners, "_LOCAL_SHARE", 2.0)
+    monkeypatch.setattr(_unlearners, "LOCAL_SHARE", 2.0)
     local = forgotten(fitted, InfluenceUnlearner(tol=1e-6), interactions=[[7, _item(7)]])
-    monkeypatch.setattr(_unlearners, "_LOCAL_SHARE", 0.0)
+    monkeypatch.setattr(_unlearners, "LOCAL_SHARE", 0.0)
     everywhere = forgotten(fitted, InfluenceUnlearner(tol=1e-6), interactions=[[7, _item(7)]])
     change = np.linalg.norm(scores(everywhere) - scores(fitted))
     assert np.linalg.norm(scores(local) - scores(everywhere)) <= 1e-4 * change
