@@ -49,15 +49,19 @@ def missing_directions(objective: FactorObjective, theta: Floats) -> tuple[float
     residual = objective.residual_operator(theta)
     k, m = objective.layout.n_factors, objective.layout.n_users
     scaled = theta[:, :k] * np.sqrt(objective.row_penalties)[:, None]
-    U, V = np.linalg.qr(scaled[:m])[0], np.linalg.qr(scaled[m:])[0]
+    # At a stationary point the residual matrix maps the used factors of one side to those of the
+    # other, so deflating the smaller side deflates both.
+    flip = residual.shape[0] > residual.shape[1]
+    used = np.linalg.qr(scaled[m:] if flip else scaled[:m])[0]
+
+    def deflate(x: Floats) -> Floats:
+        return x - used @ (used.T @ x)
 
     def forward(x: Floats) -> Floats:
-        y = residual.matvec(x - V @ (V.T @ x))
-        return y - U @ (U.T @ y)
+        return residual.matvec(deflate(x)) if flip else deflate(residual.matvec(x))
 
     def backward(y: Floats) -> Floats:
-        x = residual.rmatvec(y - U @ (U.T @ y))
-        return x - V @ (V.T @ x)
+        return deflate(residual.rmatvec(y)) if flip else residual.rmatvec(deflate(y))
 
     deflated = LinearOperator(residual.shape, matvec=forward, rmatvec=backward, dtype=float)
     side = min(residual.shape)
