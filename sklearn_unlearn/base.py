@@ -62,6 +62,7 @@ class _InteractionsMixin:
         return "_interactions" in self.__dict__
 
     def __sklearn_tags__(self) -> Tags:
+        # BaseEstimator, further on in the order of resolution, has the method.
         return with_forget_tags(super().__sklearn_tags__())  # type: ignore[misc]
 
 
@@ -256,6 +257,7 @@ class RecommenderMixin(_InteractionsMixin):
         else:
             seen = view._check_rows(X)
             rows = np.arange(seen.shape[0])
+            # A def here would be a second type for one name.
             score = lambda chunk: view._score_rows(seen[chunk])  # noqa: E731
         step = max(1, _CELLS_AT_ONCE // shape[1])
         lists = [

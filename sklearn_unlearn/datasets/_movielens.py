@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -168,11 +169,7 @@ def _download(url: str, path: Path, known_hash: str, progress: bool) -> None:
 
 
 def _has_tqdm() -> bool:
-    try:
-        import tqdm  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("tqdm") is not None
 
 
 def _read_archive(path: Path, release: _Release) -> Events:

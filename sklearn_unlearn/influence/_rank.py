@@ -28,7 +28,7 @@ __all__ = ["Completion", "change_bound", "complete_rank", "missing_directions", 
 Floats = NDArray[Any]
 
 _DENSE_SIDE = 64
-# Columns that one request may add before it is time to look again.
+# A request that asks for more columns than this is better served by a refit.
 MAX_COLUMNS = 8
 # A direction whose value exceeds 1 by less moves scores by less than tolerances can see.
 _EXCESS = 1e-4
@@ -127,11 +127,15 @@ class Completion:
 
     results : tuple of NewtonResult
         One a column taken in.
+
+    complete : bool
+        False if a column is still missing though places are free.
     """
 
     theta: Floats
     slack: float
     results: tuple[NewtonResult, ...]
+    complete: bool
 
 
 def complete_rank(
@@ -142,16 +146,16 @@ def complete_rank(
     settings: NewtonSettings,
 ) -> Completion:
     """Take in columns that the data ask for, one by one, until none is missing or free."""
-    slack, results = 0.0, []
-    for _ in range(min(n_free, MAX_COLUMNS)):
+    results: list[NewtonResult] = []
+    while len(results) < n_free:
         slack, objective, wider = widen(objective, theta)
-        if slack >= 0 or wider is theta:
-            break
+        if slack >= 0 or wider is theta or len(results) == MAX_COLUMNS:
+            return Completion(theta, slack, tuple(results), complete=slack >= 0)
         results.append(newton(objective, wider, gtol, settings))
         theta = results[-1].theta
         if not results[-1].converged:
-            break
-    return Completion(theta, slack, tuple(results))
+            return Completion(theta, slack, tuple(results), complete=False)
+    return Completion(theta, 0.0, tuple(results), complete=True)
 
 
 def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int64]) -> float:

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._local import unlearn_locally
-from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._outcomes import (
     Spent,
     as_outcome,
@@ -255,7 +255,13 @@ class InfluenceUnlearner(BaseEstimator):
                 n_products=result.n_products + again.n_products,
             )
         if self._tol is not None and not result.converged:
-            failed = self._fail(problem, result, first)
+            failed = self._fail(
+                problem,
+                result.gradient_norm[1],
+                result.n_products,
+                first,
+                result.status.value,
+            )
             if failed is not None:
                 return failed
         outcome = as_outcome(
@@ -276,33 +282,31 @@ class InfluenceUnlearner(BaseEstimator):
         goal = float(self._tol or 0.0) * first
         completion = complete_rank(problem.objective, outcome.theta, problem.n_free, goal, _REFINE)
         outcome = replace(outcome, slack=completion.slack)
-        if not completion.results:
+        if completion.results:
+            last = completion.results[-1].gradient_norm[1]
+            outcome = replace(
+                outcome,
+                theta=completion.theta,
+                n_steps=outcome.n_steps + sum(r.n_steps for r in completion.results),
+                n_products=outcome.n_products + sum(r.n_products for r in completion.results),
+                n_rows_updated=len(completion.theta),
+                gradient_norm=(first, last),
+                bound=last,
+            )
+        if completion.complete:
             return outcome
-        last = completion.results[-1]
-        if not last.converged:
-            failed = self._fail(problem, last, first)
-            if failed is not None:
-                return failed
-        return replace(
-            outcome,
-            theta=completion.theta,
-            guarantee="residual-bounded" if last.converged else "one-step",
-            n_steps=outcome.n_steps + sum(r.n_steps for r in completion.results),
-            n_products=outcome.n_products + sum(r.n_products for r in completion.results),
-            n_rows_updated=len(completion.theta),
-            gradient_norm=(first, last.gradient_norm[1]),
-            bound=last.gradient_norm[1],
-            converged=outcome.converged and last.converged,
-        )
+        why = "the optimum of what remains has latent columns that the steps did not reach"
+        failed = self._fail(problem, outcome.gradient_norm[1], outcome.n_products, first, why)
+        return failed or replace(outcome, guarantee="one-step", converged=False)
 
     def _fail(
-        self, problem: ForgetProblem, result: NewtonResult, first: float
+        self, problem: ForgetProblem, left: float, n_products: float, first: float, why: str
     ) -> ForgetOutcome | None:
         """Refit, raise, or warn and keep the best point."""
-        reached = result.gradient_norm[1] / first if first else 0.0
+        reached = left / first if first else 0.0
         message = (
             f"forget left {reached:.1e} of the gradient; tol={self._tol} was asked for. "
-            f"The last solve said: {result.status.value}."
+            f"The last solve said: {why}."
         )
         if self.on_failure == "raise":
             raise ForgetError(message + " The model is unchanged; use on_failure='refit'.")
@@ -312,6 +316,6 @@ class InfluenceUnlearner(BaseEstimator):
         outcome = RefitUnlearner().unlearn(problem)
         return replace(
             outcome,
-            status=f"refit, because influence ended so: {result.status.value}",
-            n_products=outcome.n_products + result.n_products,
+            status=f"refit, because influence ended so: {why}",
+            n_products=outcome.n_products + n_products,
         )

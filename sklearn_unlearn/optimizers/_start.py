@@ -80,5 +80,5 @@ def _top_singular(matrix: LinearOperator, n: int) -> tuple[Floats, Floats, Float
         return np.zeros((matrix.shape[0], 0)), np.zeros(0), np.zeros((matrix.shape[1], 0))
     order = np.argsort(-s)[:n]
     missing = n - len(order)
-    pad = lambda A: np.pad(A, ((0, 0), (0, missing)))  # noqa: E731
-    return pad(U[:, order]), np.pad(s[order], (0, missing)), pad(Vt[order].T)
+    left, right = (np.pad(A, ((0, 0), (0, missing))) for A in (U[:, order], Vt[order].T))
+    return left, np.pad(s[order], (0, missing)), right

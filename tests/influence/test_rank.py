@@ -42,11 +42,22 @@ def test_one_pair_can_raise_the_rank_and_forget_follows():
 
 
 def test_without_the_check_the_model_stays_at_a_saddle(monkeypatch):
-    monkeypatch.setattr(_rank, "MAX_COLUMNS", 0)
+    monkeypatch.setattr(
+        InfluenceUnlearner, "_complete_rank", lambda self, problem, outcome: outcome
+    )
     before = model().fit(X)
     after = copy.deepcopy(before).forget([[3, 27]])
     assert after.certify().rank == 9
     assert gap(before, after) > 0.02
+
+
+def test_more_missing_columns_than_may_be_added_end_in_a_reported_refit(monkeypatch):
+    monkeypatch.setattr(_rank, "MAX_COLUMNS", 0)
+    before = model().fit(X)
+    after = copy.deepcopy(before).forget([[3, 27]])
+    assert after.forget_report_.method == "refit"
+    assert "latent columns" in after.forget_report_.status
+    assert gap(before, after) <= 1e-3
 
 
 def test_half_of_a_perfectly_balanced_matrix():
