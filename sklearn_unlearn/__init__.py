@@ -29,11 +29,12 @@ if TYPE_CHECKING:
         pruning,
         utils,
     )
-    from .recommenders import MatrixFactorization
+    from .recommenders import ALS, MatrixFactorization
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ALS",
     "MatrixFactorization",
     "__version__",
     "benchmarks",
@@ -47,7 +48,7 @@ __all__ = [
     "utils",
 ]
 
-_HOME = {"MatrixFactorization": ".recommenders"}
+_HOME = {"ALS": ".recommenders", "MatrixFactorization": ".recommenders"}
 
 
 def __getattr__(name: str) -> object:

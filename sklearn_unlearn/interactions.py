@@ -285,6 +285,48 @@ class Interactions:
             found.append(np.flatnonzero(np.asarray(item_mask)[self.indices]))
         return np.unique(np.concatenate(found)).astype(np.int64, copy=False)
 
+    def item_cells(
+        self, items: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Find the interactions of some items: by the transposed pattern if known, else a scan.
+
+        Parameters
+        ----------
+        items : ndarray of int64
+            Distinct items.
+
+        Returns
+        -------
+        indptr : ndarray of int64, shape (len(items) + 1,)
+            Where each item starts in the other two.
+
+        users, positions : ndarray of int64
+            The user and the position of each interaction, ascending within an item.
+        """
+        if "transpose" in self._cache:
+            indptr, users, order = self._cache["transpose"]
+            cells = concatenate_ranges(indptr, items)
+            lengths = indptr[items + 1] - indptr[items]
+            found = users[cells].astype(np.int64), order[cells].astype(np.int64)
+        else:
+            from sklearn_unlearn.utils._compiled import find_columns
+
+            wanted = np.zeros(self.n_items, np.uint8)
+            wanted[items] = 1
+            places = np.empty(self.n_interactions + 1, np.int64)
+            positions = places[: find_columns(np.asarray(self.indices), wanted, places)]
+            number = np.zeros(self.n_items, np.int64)
+            number[items] = np.arange(len(items))
+            own = number[self.indices[positions]]
+            positions = positions[np.argsort(own, kind="stable")]
+            lengths = np.bincount(own, minlength=len(items))
+            found = np.searchsorted(self.indptr, positions, side="right") - 1, positions
+        return np.append(0, np.cumsum(lengths)), *found
+
+    def bare(self) -> Interactions:
+        """Return the same table over the same arrays, without what was derived from it."""
+        return Interactions(self.indptr, self.indices, self.values, self.shape, self.row_weights)
+
     # -- derived tables ----------------------------------------------------------------------------
     def remove(self, positions: ArrayLike) -> Interactions:
         """Return new interactions without some of these.

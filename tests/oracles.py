@@ -133,6 +133,32 @@ class DensePointwise:
         return flat * np.outer(free, free)
 
 
+@dataclass(frozen=True)
+class DenseWeighted(DensePointwise):
+    """The weighted objective: squared losses of all cells, observed ones with a confidence."""
+
+    alpha: float = 1.0
+
+    @property
+    def confidences(self):
+        """Weight of each cell, that of its user left out."""
+        return np.where(self.matrix != 0, self.alpha * self.matrix, 1.0)
+
+    @property
+    def cells(self):
+        """Rows of theta, target and weight of every cell."""
+        m = len(self.matrix)
+        for (u, i), confidence in np.ndenumerate(self.confidences):
+            yield u, m + i, float(self.matrix[u, i] != 0), self.cell_weights[u] * confidence
+
+    def slopes(self, theta):
+        """Slope of every cell, shape (n_users, n_items)."""
+        out = np.zeros(self.matrix.shape)
+        for u, i, target, weight in self.cells:
+            out[u, i - len(out)] = weight * (theta[u] @ theta[i] - target)
+        return out
+
+
 # -- curvature ---------------------------------------------------------------------------------
 
 

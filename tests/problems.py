@@ -1,4 +1,4 @@
-"""One list of small pointwise problems, shared by the tests of the numerical core."""
+"""Lists of small problems, shared by the tests of the numerical core."""
 
 from dataclasses import dataclass, replace
 
@@ -7,8 +7,8 @@ import numpy as np
 from sklearn_unlearn.influence._newton import newton
 from sklearn_unlearn.influence.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.objectives import LOSSES, PointwiseObjective
-from tests.oracles import DensePointwise
+from sklearn_unlearn.objectives import LOSSES, PointwiseObjective, WeightedObjective
+from tests.oracles import DensePointwise, DenseWeighted
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,29 @@ class Problem:
         return np.where(twin.free, rng.standard_normal(twin.free.shape), 0.0)
 
 
+@dataclass(frozen=True)
+class WeightedProblem(Problem):
+    """A matrix of implicit feedback: all pairs count."""
+
+    loss: str = "squared"
+    fit_bias: bool = False
+    global_mean: bool = False
+    alpha: float = 2.0
+
+    def objective(self, n_threads=1, matrix=None):
+        return WeightedObjective.from_interactions(
+            Interactions.from_matrix(self.matrix if matrix is None else matrix, self.weights),
+            n_factors=self.n_factors,
+            regularization=self.regularization,
+            alpha=self.alpha,
+            backend=ScipyBackend(n_threads),
+            frequency_scaling=self.frequency_scaling,
+        )
+
+    def twin(self):
+        return DenseWeighted(**vars(super().twin()), alpha=self.alpha)
+
+
 def labels(seed, m, n, density=0.6):
     """Random -1, 0 and 1; two labels in three are 1."""
     rng = np.random.default_rng(seed)
@@ -123,6 +146,24 @@ PROBLEMS = [
     Problem("biases-alone", labels(12, 6, 5), n_factors=0),
     Problem("nothing-observed", np.zeros((3, 4))),
 ]
+WEIGHTED = [
+    WeightedProblem("plain", ratings(20, 6, 5, 0.4)),
+    WeightedProblem("confidence-below-one", ratings(21, 6, 5, 0.4), alpha=0.15),
+    WeightedProblem("user-weights", ratings(22, 5, 6), weights=np.array([1.0, 2.5, 0.0, 0.3, 1.0])),
+    WeightedProblem("scaled-penalty", with_gaps(ratings(23, 7, 8)), frequency_scaling=0.5),
+    WeightedProblem(
+        "scaled-and-weighted",
+        ratings(24, 4, 6),
+        weights=np.array([2.0, 0.5, 0.0, 1.0]),
+        frequency_scaling=1.0,
+    ),
+    WeightedProblem("single-precision-values", ratings(25, 5, 4).astype(np.float32)),
+    WeightedProblem("everything-observed", ratings(26, 5, 4, 1.1)),
+    WeightedProblem("one-user", ratings(27, 1, 6)),
+    WeightedProblem("one-item", ratings(28, 6, 1)),
+    WeightedProblem("one-factor", ratings(29, 5, 6), n_factors=1),
+    WeightedProblem("nothing-observed", np.zeros((3, 4))),
+]
 LOSS_NAMES = sorted(LOSSES)
 
 # Regularised so that the optimum is unique up to rotation, and is not zero.
@@ -132,6 +173,25 @@ SOLVED = [
     Problem("ratings", ratings(2, 9, 8), "squared", regularization=1.5),
     Problem(
         "weighted", low_rank_labels(3, 8, 9), regularization=0.5, weights=np.linspace(0.5, 2, 8)
+    ),
+]
+
+WEIGHTED_SOLVED = [
+    WeightedProblem("counts", ratings(30, 12, 9, 0.3), n_factors=6, regularization=8.0),
+    WeightedProblem("doubts", ratings(31, 9, 8, 0.6), n_factors=8, regularization=0.6, alpha=0.2),
+    WeightedProblem(
+        "weights",
+        ratings(32, 8, 9, 0.4),
+        n_factors=6,
+        regularization=8.0,
+        weights=np.linspace(0.5, 2, 8),
+    ),
+    WeightedProblem(
+        "frequencies",
+        ratings(33, 10, 9, 0.4),
+        n_factors=6,
+        regularization=5.0,
+        frequency_scaling=0.5,
     ),
 ]
 

@@ -11,15 +11,23 @@ if TYPE_CHECKING:
     from sklearn_unlearn.influence._certificate import OptimalityCertificate
     from sklearn_unlearn.influence._refit import RefitUnlearner
     from sklearn_unlearn.influence._report import ForgetReport
+    from sklearn_unlearn.influence._sweeps import SweepUnlearner
     from sklearn_unlearn.influence._unlearners import InfluenceUnlearner
 
-__all__ = ["ForgetReport", "InfluenceUnlearner", "OptimalityCertificate", "RefitUnlearner"]
+__all__ = [
+    "ForgetReport",
+    "InfluenceUnlearner",
+    "OptimalityCertificate",
+    "RefitUnlearner",
+    "SweepUnlearner",
+]
 
 _HOMES = {
     "ForgetReport": "_report",
     "InfluenceUnlearner": "_unlearners",
     "OptimalityCertificate": "_certificate",
     "RefitUnlearner": "_refit",
+    "SweepUnlearner": "_sweeps",
 }
 
 

@@ -28,7 +28,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.utils._interactions import sorted_union
 
-__all__ = ["LocalResult", "count_incident", "solve_locally", "unlearn_locally"]
+__all__ = ["LocalResult", "count_incident", "largest", "solve_locally", "unlearn_locally"]
 
 Floats = NDArray[Any]
 
@@ -119,7 +119,7 @@ def solve_locally(
     for _ in range(_MAX_ROUNDS):
         if count_incident(data, support) > max_cells:
             break
-        restricted, rows = objective.restrict(support)
+        restricted, rows = objective.restrict(support, theta)
         if np.isnan(before):
             before = left = float(np.linalg.norm(restricted.gradient(theta[rows])))
             goal = target(before)
@@ -138,14 +138,15 @@ def solve_locally(
         beside[np.searchsorted(rows, support)] = False
         norms = np.linalg.norm(change[beside], axis=1)
         left = float(np.hypot(np.linalg.norm(norms), result.gradient_norm[1]))
+        left = float(np.hypot(left, whole.drift(start[rows], theta[rows])))
         if left <= goal or not (result.converged and np.isfinite(left)):
             break
-        support = sorted_union(support, rows[beside][_largest(norms, 0.4 * goal)])
+        support = sorted_union(support, rows[beside][largest(norms, 0.4 * goal)])
     complete = bool(left <= goal)
     return LocalResult(theta, support, (before, left), n_steps, n_products, status, complete)
 
 
-def _largest(norms: Floats, budget: float) -> NDArray[np.int64]:
+def largest(norms: Floats, budget: float) -> NDArray[np.int64]:
     """Fewest entries without which the norm of the rest is within a budget."""
     order = np.argsort(norms)
     rest = np.sqrt(np.cumsum(norms[order] ** 2))

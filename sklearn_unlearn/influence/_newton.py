@@ -200,6 +200,10 @@ def newton(
         )
         n_products += products
         status = solution.status
+        if tilt is not None and status is Status.NEGATIVE_CURVATURE:
+            # Tilted, the model of before is stationary whatever it is. Where it is a saddle, going
+            # down from it is training of another kind, and no answer to a request.
+            break
         point, radius, accepted = _judge(objective, point, solution, radius)
         rejected = 0 if accepted else rejected + 1
         n_steps += accepted

@@ -58,6 +58,9 @@ class ForgetProblem:
 
     refit : callable
         Fits J_R from a cold start.
+
+    sums : tuple of ndarray, default=()
+        ``objective.sums(theta)`` if the model keeps them.
     """
 
     before: Interactions
@@ -72,6 +75,7 @@ class ForgetProblem:
     n_free: int
     local: bool
     refit: Callable[[], NewtonResult]
+    sums: tuple[Floats, ...] = ()
 
     def touched_rows(self) -> NDArray[np.int64]:
         """Rows of theta, users then items, that lost an interaction."""
@@ -81,9 +85,14 @@ class ForgetProblem:
 
     def emptied_rows(self) -> NDArray[np.int64]:
         """Touched rows without an interaction left: their optimum is exactly zero."""
-        touched = self.touched_rows()
-        degrees = np.concatenate([self.retained.user_degrees, self.retained.item_degrees])
-        return touched[degrees[touched] == 0]
+        touched, m = self.touched_rows(), self.before.n_users
+        users, items = touched[touched < m], touched[touched >= m]
+        return np.concatenate(
+            [
+                users[self.retained.user_degrees[users] == 0],
+                items[self.retained.item_degrees[items - m] == 0],
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,9 @@ class ForgetOutcome:
 
     slack : float, default=0.0
         As in `ForgetProblem`, for the new model.
+
+    sums : tuple of ndarray, default=()
+        ``objective.sums(theta)`` where the strategy kept them up to date.
     """
 
     theta: Floats
@@ -131,6 +143,7 @@ class ForgetOutcome:
     bound: float
     converged: bool
     slack: float = 0.0
+    sums: tuple[Floats, ...] = ()
 
 
 class Unlearner(Protocol):

@@ -51,7 +51,7 @@ def solve_pruned(
     tilt: Floats | None,
 ) -> PrunedResult:
     """Minimise over some rows, to half the tolerance: the rest is for the rows left out."""
-    restricted, table_rows = objective.restrict(rows)
+    restricted, table_rows = objective.restrict(rows, theta)
     own = None
     if tilt is not None:
         own = np.where(np.isin(table_rows, rows)[:, None], tilt[table_rows], 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, cast
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
 from sklearn_unlearn.influence._certificate import certify
+from sklearn_unlearn.influence._endings import REFINE, Ending, leftover
 from sklearn_unlearn.influence._local import unlearn_locally
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._outcomes import (
@@ -23,8 +22,7 @@ from sklearn_unlearn.influence._outcomes import (
 )
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._pruned import solve_pruned
-from sklearn_unlearn.influence._rank import complete_rank
-from sklearn_unlearn.influence._refit import RefitUnlearner
+from sklearn_unlearn.influence._rows import has_row_problems, outcome_of, solve_touched
 from sklearn_unlearn.influence._solvers import SOLVERS
 from sklearn_unlearn.objectives import FactorObjective
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
@@ -37,8 +35,7 @@ Floats = NDArray[Any]
 LOCAL_SHARE = 0.25
 # Share of the gradient that is left when the duality gap is worth looking at.
 _CERTIFYING_TOL = 1e-6
-# The last resort before a refit: as many steps as a fit would take.
-_REFINE = NewtonSettings(max_steps=50, max_iter=500)
+_REFINE = REFINE
 
 
 class InfluenceUnlearner(BaseEstimator):
@@ -89,6 +86,7 @@ class InfluenceUnlearner(BaseEstimator):
 
     See Also
     --------
+    SweepUnlearner : Solve row after row, side after side.
     RefitUnlearner : Fit again from a cold start.
 
     References
@@ -157,20 +155,24 @@ class InfluenceUnlearner(BaseEstimator):
             With ``on_failure="raise"``, if the tolerance was not met.
         """
         self._validate_params()
-        theta, emptied_norm = without_emptied(problem)
-        tilt = self._tilt(problem)
-        outcome, spent = None, Spent()
-        if self.pruner is not None:
-            outcome = self._unlearn_pruned(problem, theta, emptied_norm, tilt)
-        elif tilt is None and problem.local and self._tol is not None:
-            tol = float(self._tol)
-            outcome, theta, spent = unlearn_locally(
-                problem, theta, emptied_norm, tol, self._settings, LOCAL_SHARE
-            )
+        outcome, spent, tilt = None, Spent(), None
+        if self.pruner is None and self._tol is not None and has_row_problems(problem):
+            outcome, theta, tilt, spent = self._unlearn_touched(problem)
+            emptied_norm = 0.0
+        else:
+            theta, emptied_norm = without_emptied(problem)
+            tilt = self._tilt(problem)
+            if self.pruner is not None:
+                outcome = self._unlearn_pruned(problem, theta, emptied_norm, tilt)
+            elif tilt is None and problem.local and self._tol is not None:
+                outcome, theta, spent = unlearn_locally(
+                    problem, theta, emptied_norm, float(self._tol), self._settings, LOCAL_SHARE
+                )
         if outcome is None:
             outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
-        if tilt is None and outcome.guarantee == "residual-bounded" and problem.n_free:
-            outcome = self._complete_rank(problem, outcome)
+        finished = not self._tilts(problem) and outcome.guarantee == "residual-bounded"
+        if finished and problem.n_free:
+            outcome = self._ending(problem).complete_rank(outcome, float(self._tol or 0.0), _REFINE)
         if self.certify and outcome.guarantee != "refit":
             width = outcome.theta.shape[1] - problem.objective.layout.width
             objective = cast(FactorObjective, problem.objective)
@@ -194,16 +196,33 @@ class InfluenceUnlearner(BaseEstimator):
             forcing=1e-3 if self._tol is None else 0.1,
         )
 
+    def _ending(self, problem: ForgetProblem) -> Ending:
+        return Ending(problem, "influence", self._tol, self.on_failure)
+
+    def _tilts(self, problem: ForgetProblem) -> bool:
+        """Whether what was left over from training is to stay."""
+        if self.correct_residual == "auto":
+            return not problem.converged
+        return bool(self.correct_residual)
+
     def _tilt(self, problem: ForgetProblem) -> Floats | None:
         """Gradient to end at: what was left over from training, or None for zero."""
-        wanted = self.correct_residual
-        if wanted == "auto":
-            wanted = not problem.converged
-        if not wanted:
-            return None
-        tilt = problem.objective_before().gradient(problem.theta)
-        tilt[problem.emptied_rows()] = 0
-        return tilt
+        return leftover(problem) if self._tilts(problem) else None
+
+    def _unlearn_touched(
+        self, problem: ForgetProblem
+    ) -> tuple[ForgetOutcome | None, Floats, Floats | None, Spent]:
+        """Solve the touched rows exactly; where that is not enough, it is the better start."""
+        # Of a converged model, what is left counts as zero only where that keeps the request local.
+        free = self.correct_residual == "auto" and problem.converged
+        tilted = None if free else self._tilts(problem)
+        limit = LOCAL_SHARE * problem.objective.n_cells
+        result = solve_touched(problem, self._tol, tilted=tilted, max_cells=limit)
+        if result.complete:
+            return outcome_of(problem, result, "influence"), result.theta, None, Spent()
+        tilt = self._tilt(problem)
+        spent = Spent(result.gradient_norm[0], result.n_sweeps, result.n_products)
+        return None, result.theta.astype(np.float64, copy=False), tilt, spent
 
     def _unlearn_pruned(
         self,
@@ -255,12 +274,8 @@ class InfluenceUnlearner(BaseEstimator):
                 n_products=result.n_products + again.n_products,
             )
         if self._tol is not None and not result.converged:
-            failed = self._fail(
-                problem,
-                result.gradient_norm[1],
-                result.n_products,
-                first,
-                result.status.value,
+            failed = self._ending(problem).fail(
+                result.gradient_norm[1], result.n_products, first, result.status.value
             )
             if failed is not None:
                 return failed
@@ -272,50 +287,4 @@ class InfluenceUnlearner(BaseEstimator):
             method=method,
             n_steps=outcome.n_steps + spent.n_steps,
             n_products=outcome.n_products + spent.n_products,
-        )
-
-    def _complete_rank(self, problem: ForgetProblem, outcome: ForgetOutcome) -> ForgetOutcome:
-        """Take in columns that the retained data ask for, unless the slack rules that out."""
-        if outcome.slack > 0 or not isinstance(problem.objective, FactorObjective):
-            return outcome
-        first = outcome.gradient_norm[0]
-        goal = float(self._tol or 0.0) * first
-        completion = complete_rank(problem.objective, outcome.theta, problem.n_free, goal, _REFINE)
-        outcome = replace(outcome, slack=completion.slack)
-        if completion.results:
-            last = completion.results[-1].gradient_norm[1]
-            outcome = replace(
-                outcome,
-                theta=completion.theta,
-                n_steps=outcome.n_steps + sum(r.n_steps for r in completion.results),
-                n_products=outcome.n_products + sum(r.n_products for r in completion.results),
-                n_rows_updated=len(completion.theta),
-                gradient_norm=(first, last),
-                bound=last,
-            )
-        if completion.complete:
-            return outcome
-        why = "the optimum of what remains has latent columns that the steps did not reach"
-        failed = self._fail(problem, outcome.gradient_norm[1], outcome.n_products, first, why)
-        return failed or replace(outcome, guarantee="one-step", converged=False)
-
-    def _fail(
-        self, problem: ForgetProblem, left: float, n_products: float, first: float, why: str
-    ) -> ForgetOutcome | None:
-        """Refit, raise, or warn and keep the best point."""
-        reached = left / first if first else 0.0
-        message = (
-            f"forget left {reached:.1e} of the gradient; tol={self._tol} was asked for. "
-            f"The last solve said: {why}."
-        )
-        if self.on_failure == "raise":
-            raise ForgetError(message + " The model is unchanged; use on_failure='refit'.")
-        if self.on_failure == "warn":
-            warnings.warn(message, NotConvergedWarning, stacklevel=2)
-            return None
-        outcome = RefitUnlearner().unlearn(problem)
-        return replace(
-            outcome,
-            status=f"refit, because influence ended so: {why}",
-            n_products=outcome.n_products + n_products,
         )

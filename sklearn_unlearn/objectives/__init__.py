@@ -3,6 +3,7 @@
 from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout, Objective
 from sklearn_unlearn.objectives._losses import LOSSES, LogisticLoss, Loss, SquaredLoss
 from sklearn_unlearn.objectives._pointwise import PointwiseObjective
+from sklearn_unlearn.objectives._weighted import WeightedObjective
 
 __all__ = [
     "LOSSES",
@@ -14,4 +15,5 @@ __all__ = [
     "Objective",
     "PointwiseObjective",
     "SquaredLoss",
+    "WeightedObjective",
 ]

@@ -146,14 +146,30 @@ class Objective(ABC):
     def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
         """Gradient of the penalty alone in some rows."""
 
+    def sums(self, theta: Floats) -> tuple[Floats, ...]:
+        """Return what every row feels of all rows; nothing where it feels its neighbours alone."""
+        return ()
+
+    def drift(self, before: Floats, after: Floats) -> float:
+        """Return the norm of the gradient's change in the rows that a restricted table lacks."""
+        return 0.0
+
     @abstractmethod
-    def restrict(self, rows: NDArray[Any]) -> tuple[Objective, NDArray[Any]]:
+    def restrict(
+        self, rows: NDArray[Any], theta: Floats | None = None, sums: tuple[Floats, ...] = ()
+    ) -> tuple[Objective, NDArray[Any]]:
         """Keep only some rows free.
 
         Parameters
         ----------
         rows : ndarray of int
             Rows of theta that may move.
+
+        theta : ndarray or None, default=None
+            The whole table: objectives whose rows feel sums over all others need it.
+
+        sums : tuple of ndarray, default=()
+            ``sums(theta)``, if they are known already.
 
         Returns
         -------

@@ -5,31 +5,25 @@ See `influence._certificate` and `influence._rank` for the mathematics; here are
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
-from sklearn_unlearn.influence.backends import Pattern
-from sklearn_unlearn.objectives._base import FactorObjective
 from sklearn_unlearn.objectives._losses import Loss
-from sklearn_unlearn.objectives._ridge import Ridge
+from sklearn_unlearn.objectives._sparse import SparseObjective, norm_bound
 
 __all__ = ["ConvexObjective"]
 
 Floats = NDArray[Any]
 
 
-class ConvexObjective(FactorObjective):
-    """What follows from pattern, targets, loss and ridge alone, whatever the solver does."""
+class ConvexObjective(SparseObjective):
+    """What follows from targets, loss and ridge alone, whatever the solver does."""
 
-    pattern: Pattern
     targets: Floats
     loss: Loss
-    ridge: Ridge
     offset: float
     weights: Floats | None
 
@@ -38,24 +32,14 @@ class ConvexObjective(FactorObjective):
         slopes = self.loss.derivatives(self.scores(theta), self.targets)[0]
         return slopes if self.weights is None else slopes * self.weights
 
-    @abstractmethod
-    def scores(self, theta: Floats) -> Floats:
-        """Scores of the observed cells, shape (n_interactions,)."""
+    def mean_loss(self, theta: Floats) -> float:
+        """Mean loss of the observed cells, the penalty left out; 0 if there is none."""
+        losses = self.loss.value(self.scores(theta), self.targets)
+        return float(np.average(losses, weights=self.weights)) if len(losses) else 0.0
 
     def residual_operator(self, theta: Floats) -> LinearOperator:
         """Slopes on the pattern, rows and columns divided by the root of their ridge."""
-        scale = 1 / np.sqrt(self.row_penalties)
-        users, items = np.split(scale, [self.layout.n_users])
-        slopes = self.slopes(theta) * np.repeat(users, np.diff(self.pattern.indptr))
-        slopes = slopes * items[self.pattern.indices]
-        return aslinearoperator(
-            csr_array((slopes, self.pattern.indices, self.pattern.indptr), self.pattern.shape)
-        )
-
-    @property
-    def row_penalties(self) -> Floats:
-        """Weight of the latent columns of each row in the penalty."""
-        return self.ridge.of_factors(self.layout)
+        return self.scaled_operator(self.slopes(theta))
 
     def residual_change(self, before: Floats, after: Floats, rows: NDArray[Any]) -> float:
         """Upper bound of the change of the residual operator when only some rows move."""
@@ -66,7 +50,7 @@ class ConvexObjective(FactorObjective):
         slopes = (part.slopes(theta[table_rows]) for theta in (after, before))
         change = next(slopes) - next(slopes)
         users = np.repeat(np.arange(part.layout.n_users), np.diff(part.pattern.indptr))
-        return _norm_bound(change, users, part.pattern.indices) / self.ridge.factors
+        return norm_bound(change, users, part.pattern.indices) / self.ridge.factors
 
     def removed_residual(
         self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
@@ -74,20 +58,7 @@ class ConvexObjective(FactorObjective):
         """Upper bound of the norm of the part of the residual operator that removed cells held."""
         scores = np.einsum("nk,nk->n", theta[users], theta[items + self.layout.n_users])
         slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
-        return _norm_bound(slopes, users, items) / self.ridge.factors
-
-    def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
-        """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
-        scale = 1 / np.sqrt(self.row_penalties)
-        return np.concatenate([left, right]) * values * scale[:, None]
-
-    def score_spectrum(self, theta: Floats) -> Floats:
-        """Singular values of ``L_u^1/2 P Q' L_i^1/2``, from two QR decompositions."""
-        k, m = self.layout.n_factors, self.layout.n_users
-        scaled = theta[:, :k] * np.sqrt(self.ridge.of_factors(self.layout))[:, None]
-        left = np.linalg.qr(scaled[:m], mode="r")
-        right = np.linalg.qr(scaled[m:], mode="r")
-        return np.linalg.svd(np.asarray(left) @ np.asarray(right).T, full_matrices=False)[1]
+        return norm_bound(slopes, users, items) / self.ridge.factors
 
     def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
         """Losses, the nuclear norm in place of the penalty on factors, and that on biases."""
@@ -142,10 +113,3 @@ class ConvexObjective(FactorObjective):
             return float("inf")
         # max_shift bounds one score by the gap; together the squares are bounded likewise.
         return 2 * o.loss.max_shift(gap / lowest) / float(np.sqrt(len(o.targets)))
-
-
-def _norm_bound(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> float:
-    """Bound the spectral norm of a sparse matrix: the root of its 1-norm times its inf-norm."""
-    sizes = np.abs(values)
-    by_row, by_column = np.bincount(rows, sizes), np.bincount(columns, sizes)
-    return float(np.sqrt(by_row.max(initial=0.0) * by_column.max(initial=0.0)))

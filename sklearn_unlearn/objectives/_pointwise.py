@@ -26,7 +26,7 @@ from sklearn_unlearn.objectives._base import Evaluation, Layout
 from sklearn_unlearn.objectives._convex import ConvexObjective
 from sklearn_unlearn.objectives._losses import LOSSES, Loss
 from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
-from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype, sorted_union
+from sklearn_unlearn.objectives._sparse import restrict_pattern
 
 __all__ = ["PointwiseObjective"]
 
@@ -116,20 +116,6 @@ class PointwiseObjective(ConvexObjective):
             weights,
         )
 
-    @property
-    def has_gauge(self) -> bool:
-        """Whether rotating the latent columns of theta leaves the value alone."""
-        return self.frozen_rows is None
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells that one product walks."""
-        return self.pattern.n_interactions
-
-    def thaw(self) -> PointwiseObjective:
-        """Let every row of a restricted table move; cells that it leaves out stay out."""
-        return replace(self, frozen_rows=None)
-
     def at(self, theta: Floats) -> PointwiseEvaluation:
         """Evaluate at a point."""
         return PointwiseEvaluation(self, theta)
@@ -139,20 +125,6 @@ class PointwiseObjective(ConvexObjective):
         m = self.layout.n_users
         return self.backend.sddmm(self.pattern, (theta[:m], theta[m:])) + self.offset
 
-    def both_ways(self, start: Floats, *terms: tuple[Floats, Floats]) -> Floats:
-        """Add the sum over terms (weights, table) of ``[M Q ; M' P]`` to `start`, in place."""
-        m = self.layout.n_users
-        users, items = [(w, T[m:]) for w, T in terms], [(w, T[:m]) for w, T in terms]
-        self.backend.spmm(self.pattern, *users, out=start[:m])
-        self.backend.spmm(self.pattern, *items, transpose=True, out=start[m:])
-        return start
-
-    def mask(self, table: Floats) -> Floats:
-        """Set to zero what does not move, in place."""
-        if self.frozen_rows is not None:
-            table[self.frozen_rows] = 0
-        return self.layout.mask_fixed(table)
-
     @property
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
@@ -161,10 +133,6 @@ class PointwiseObjective(ConvexObjective):
         # Ratings that all equal their mean have slopes of rounding errors alone: no unit at all.
         least = 1e-6 * float(np.linalg.norm(self.targets * weights))
         return max(float(np.linalg.norm(slopes * weights)), least)
-
-    def with_factors(self, n_factors: int) -> PointwiseObjective:
-        """Return the same objective for another number of latent columns."""
-        return replace(self, layout=replace(self.layout, n_factors=n_factors))
 
     def damping_of(self, theta: Floats, step: Floats) -> Floats:
         """Length at which each user may take its Newton step: see `solve_rows`."""
@@ -176,40 +144,27 @@ class PointwiseObjective(ConvexObjective):
         np.maximum.at(largest, np.repeat(np.arange(m), np.diff(self.pattern.indptr)), change)
         return np.where(largest > 0, np.log1p(largest) / np.where(largest > 0, largest, 1), 1.0)
 
-    def freeze_items(self) -> PointwiseObjective:
-        """Let only users move."""
-        return replace(self, frozen_rows=np.arange(self.layout.n_users, self.layout.shape[0]))
-
     def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
         """Gradient of the penalty alone in some rows."""
         fixed = self.layout.empty_rows(rows) != 0
         penalty = self.ridge.for_rows(rows).times(theta[rows], self.layout)
         return np.where(fixed, 0.0, penalty)
 
-    def restrict(self, rows: NDArray[Any]) -> tuple[PointwiseObjective, NDArray[Any]]:
+    def restrict(
+        self, rows: NDArray[Any], theta: Floats | None = None, sums: tuple[Floats, ...] = ()
+    ) -> tuple[PointwiseObjective, NDArray[Any]]:
         """Keep only some rows free: walk only the interactions incident to them."""
-        m = self.layout.n_users
-        free = np.zeros(self.layout.shape[0], bool)
-        free[rows] = True
-        cells, users, items = _incident(self.pattern, free)
-        user_ids = sorted_union(users, rows[rows < m])
-        item_ids = sorted_union(items, rows[rows >= m] - m)
-        layout = self.layout.for_rows(len(user_ids), len(item_ids))
-        table_rows = np.concatenate([user_ids, item_ids + m])
+        part = restrict_pattern(self.pattern, self.layout, rows)
         restricted = replace(
             self,
-            pattern=_pattern(
-                np.searchsorted(user_ids, users),
-                np.searchsorted(item_ids, items),
-                (layout.n_users, layout.n_items),
-            ),
-            targets=self.targets[cells],
-            layout=layout,
-            ridge=self.ridge.for_rows(table_rows),
-            weights=None if self.weights is None else self.weights[cells],
-            frozen_rows=np.flatnonzero(~free[table_rows]),
+            pattern=part.pattern,
+            targets=self.targets[part.cells],
+            layout=part.layout,
+            ridge=self.ridge.for_rows(part.table_rows),
+            weights=None if self.weights is None else self.weights[part.cells],
+            frozen_rows=part.frozen_rows,
         )
-        return restricted, table_rows
+        return restricted, part.table_rows
 
 
 class PointwiseEvaluation(Evaluation):
@@ -275,27 +230,3 @@ class PointwiseEvaluation(Evaluation):
         ridge = o.ridge.times(np.ones_like(theta), o.layout)[rows]
         blocks[:, index, index] += np.where(moves > 0, ridge, 1.0)
         return blocks
-
-
-def _incident(pattern: Pattern, free: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Cells whose user or item is free, in row-major order, with their users and items."""
-    m = pattern.shape[0]
-    by_user = concatenate_ranges(pattern.indptr, np.flatnonzero(free[:m]))
-    by_item = concatenate_ranges(pattern.indptr_t, np.flatnonzero(free[m:]))
-    cells = sorted_union(by_user, pattern.order_t[by_item])
-    users = np.searchsorted(pattern.indptr, cells, side="right") - 1
-    return cells, users, pattern.indices[cells]
-
-
-def _pattern(users: NDArray[Any], items: NDArray[Any], shape: tuple[int, int]) -> Pattern:
-    """Pattern of cells that are in row-major order already."""
-    n_users, n_items = shape
-    order = np.argsort(items, kind="stable").astype(index_dtype(len(items)))
-    return Pattern(
-        np.append(0, np.cumsum(np.bincount(users, minlength=n_users))),
-        items.astype(index_dtype(n_items)),
-        np.append(0, np.cumsum(np.bincount(items, minlength=n_items))),
-        users[order].astype(index_dtype(n_users)),
-        order,
-        shape,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
 from sklearn_unlearn.exceptions import NotConvergedWarning
-from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner
+from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._operators import canonical_rotation
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence.backends import get_backend
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.optimizers import minimize_newton_cg, solve_rows
+from sklearn_unlearn.objectives import WeightedObjective
+from sklearn_unlearn.objectives._weighted_rows import solve_users
+from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg, solve_rows
 from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
@@ -36,7 +39,12 @@ __all__ = ["FactorModel"]
 _ROWS_AT_ONCE = 2048
 _LONGEST_SIDE = np.iinfo(np.int32).max
 
-_STRATEGIES = {None: InfluenceUnlearner, "influence": InfluenceUnlearner, "refit": RefitUnlearner}
+_STRATEGIES = {
+    None: InfluenceUnlearner,
+    "influence": InfluenceUnlearner,
+    "sweep": SweepUnlearner,
+    "refit": RefitUnlearner,
+}
 
 
 class FactorModel(
@@ -47,6 +55,12 @@ class FactorModel(
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
     the global mean instead of taking it from the data.
     """
+
+    # Whether the model has biases and a global mean, as attributes and in its scores.
+    _with_biases = True
+    # Whether another program trained it: then it is hardly ever at an optimum, which is expected,
+    # and `forget` does not warn of it at each request.
+    _taken_over = False
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -84,7 +98,8 @@ class FactorModel(
         except BaseException:
             self.__dict__ = before
             raise
-        self.__dict__.pop("forget_report_", None)
+        for name in ("forget_report_", "_taken_over"):
+            self.__dict__.pop(name, None)
         self.__dict__.update(state)
         return self
 
@@ -99,7 +114,7 @@ class FactorModel(
             )
         seed = draw_seed(self.random_state)
         result, objective = self._minimize(data, seed)
-        if not result.converged:
+        if not result.converged and self.max_iter:
             warnings.warn(
                 f"{type(self).__name__} stopped after {result.n_steps} steps at a gradient norm of "
                 f"{result.gradient_norm[1]:.2e}; {self.tol * objective.gradient_scale:.2e} was "
@@ -107,9 +122,10 @@ class FactorModel(
                 NotConvergedWarning,
                 stacklevel=4,  # past `fit` and scikit-learn's wrapper of it
             )
-        state = to_attributes(canonical(result.theta, objective.layout, self.tol), objective)
+        theta = canonical(result.theta, objective.layout, self.tol)
+        state = self._attributes(theta, objective, data)
         state.update(
-            _interactions=data,
+            _interactions=data if self._with_biases else data.bare(),
             _seed=seed,
             _slack=slack_of(objective, state),
             n_iter_=max(result.n_steps, 1),
@@ -154,7 +170,7 @@ class FactorModel(
                 f"U has {U.shape[1]} columns; expected {self.item_factors_.shape[1]}, one a "
                 "factor. Pass what transform returns."
             )
-        return U @ self.item_factors_.T + self.item_biases_ + self.global_mean_
+        return self._with_constants(U @ self.item_factors_.T)
 
     def score(self, X, y=None):
         """Return the mean of minus the loss over the observed entries of folded-in rows.
@@ -176,13 +192,12 @@ class FactorModel(
         check_is_fitted(self)
         rows = self._check_rows(X)
         data = Interactions.from_matrix(rows)
-        objective = self._make_objective(data, offset=self.global_mean_)
+        objective = self._make_objective(data, offset=self._offset)
         U, biases = self._fold_in(rows)
         theta = objective.layout.pack(
-            np.concatenate([U, self.item_factors_]), np.concatenate([biases, self.item_biases_])
+            np.concatenate([U, self.item_factors_]), np.concatenate([biases, self._item_biases])
         )
-        losses = objective.loss.value(objective.scores(theta), objective.targets)
-        return -float(losses.mean()) if len(losses) else 0.0
+        return -objective.mean_loss(theta)
 
     def certify(self, tol=1e-6):
         """Check for global optimality, and bound the distance to any refit.
@@ -198,8 +213,8 @@ class FactorModel(
             Spectral ratio, relative gap, rank and prediction bound.
         """
         check_is_fitted(self)
-        objective = self._make_objective(self._interactions, offset=self.global_mean_)
-        return certify(objective, self._theta(objective.layout), tol)
+        objective = self._make_objective(self._interactions, offset=self._offset)
+        return certify(objective, self._theta(objective.layout).astype(np.float64), tol)
 
     def canonical_factors(self):
         """Return factors that carry no history: rotated so that the items' Gram matrix is diagonal.
@@ -221,7 +236,8 @@ class FactorModel(
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained, request):
-        if not self.converged_:
+        # Said once: a later request finds what the first has left as well.
+        if not (self.converged_ or self._taken_over or hasattr(self, "forget_report_")):
             warnings.warn(
                 "the model was not fitted to its tolerance, so the gradient it had before the "
                 "request is subtracted: the request is answered, the training is not finished. "
@@ -234,10 +250,11 @@ class FactorModel(
         whole = self._make_objective(retained)
         outcome = self._strategy().unlearn(self._problem(retained, request, whole, used))
         if outcome.method == "refit":
-            state = to_attributes(canonical(outcome.theta, whole.layout, self.tol), whole)
+            theta = canonical(outcome.theta, whole.layout, self.tol)
+            state = self._attributes(theta, whole, retained)
             slack = slack_of(whole, state)
         else:
-            state = to_attributes(outcome.theta, whole, used)
+            state = self._attributes(outcome.theta, whole, retained, used, outcome.sums)
             slack = outcome.slack
         state.update(
             _slack=slack,
@@ -261,23 +278,51 @@ class FactorModel(
             gradient_norm=self.gradient_norm_,
             slack=self._slack,
             n_free=whole.layout.n_factors - n_used,
-            local=objective.offset == self.global_mean_,
+            local=objective.offset == self._offset,
             refit=lambda: self._minimize(retained, self._seed)[0],
+            sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
         )
 
     def _score_users(self, users):
         scores = self.user_factors_[users] @ self.item_factors_.T
-        return scores + self.item_biases_ + (self.user_biases_[users] + self.global_mean_)[:, None]
+        return self._with_constants(scores, self.user_biases_[users] if self._with_biases else None)
 
     def _score_rows(self, X):
         U, biases = self._fold_in(X)
-        return U @ self.item_factors_.T + self.item_biases_ + (biases + self.global_mean_)[:, None]
+        return self._with_constants(U @ self.item_factors_.T, biases)
 
     def _score_pairs(self, users, items):
         products = np.einsum("nk,nk->n", self.user_factors_[users], self.item_factors_[items])
+        if not self._with_biases:
+            return products
         return products + self.user_biases_[users] + self.item_biases_[items] + self.global_mean_
 
+    def _with_constants(self, scores, user_biases=None):
+        """Scores of latent factors, with biases and global mean if the model has such."""
+        if not self._with_biases:
+            return scores
+        scores = scores + self.item_biases_ + self.global_mean_
+        return scores if user_biases is None else scores + user_biases[:, None]
+
     # -- from tables to attributes and back --------------------------------------------------------
+    @property
+    def _offset(self):
+        return self.global_mean_ if self._with_biases else 0.0
+
+    @property
+    def _item_biases(self):
+        return self.item_biases_ if self._with_biases else np.zeros(len(self.item_factors_))
+
+    def _attributes(self, theta, objective, data, columns=None, sums=()):
+        """Attributes of a table; sums over its rows are kept, those of stored numbers."""
+        dtype = np.float64 if self._with_biases else data.values.dtype
+        exact = bool(sums) and theta.dtype == dtype and theta.shape == objective.layout.shape
+        state = to_attributes(theta, objective, columns, dtype=dtype, biases=self._with_biases)
+        if not self._with_biases:
+            table = to_table(SimpleNamespace(**state), objective.layout)
+            state["_sums"] = sums if exact else objective.sums(table)
+        return state
+
     def _backend(self):
         return get_backend(self.device, self.n_jobs)
 
@@ -296,9 +341,12 @@ class FactorModel(
                     f"gradient norm {gradient_norm:.2e}, {n_products} products"
                 )
 
-        result = minimize_newton_cg(
-            objective, seed=seed, tol=self.tol, max_iter=self.max_iter, on_step=show
-        )
+        settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter, "on_step": show}
+        if isinstance(objective, WeightedObjective):
+            settings |= {"n_sweeps": self.n_sweeps, "dtype": data.values.dtype}
+            result = minimize_alternating(objective, **settings)
+        else:
+            result = minimize_newton_cg(objective, **settings)
         # Rows without interactions shrink towards zero from a random start: put them there.
         empty = np.flatnonzero(np.concatenate([data.user_degrees, data.item_degrees]) == 0)
         result.theta[empty] = objective.layout.empty_rows(empty)
@@ -315,11 +363,13 @@ class FactorModel(
         return np.concatenate(factors), np.concatenate(biases)
 
     def _fold_in_chunk(self, X):
-        objective = self._make_objective(Interactions.from_matrix(X), offset=self.global_mean_)
+        objective = self._make_objective(Interactions.from_matrix(X), offset=self._offset)
         n, layout = X.shape[0], objective.layout
+        if isinstance(objective, WeightedObjective):
+            return solve_users(objective, self.item_factors_, self._sums[1]), np.zeros(n)
         theta = layout.pack(
             np.concatenate([np.zeros((n, layout.n_factors)), self.item_factors_]),
-            np.concatenate([np.zeros(n), self.item_biases_]),
+            np.concatenate([np.zeros(n), self._item_biases]),
         )
         theta = solve_rows(objective.freeze_items(), theta)
         k = layout.n_factors

@@ -59,7 +59,7 @@ class MatrixFactorization(FactorModel):
         Gradient norm at which the fit has converged, as a share of the norm of the losses' slopes
         at score zero.
 
-    unlearner : None, "influence", "refit" or a strategy, default=None
+    unlearner : None, "influence", "sweep", "refit" or a strategy, default=None
         How to forget. None is "influence": `influence.InfluenceUnlearner()`.
 
     random_state : int, RandomState, Generator or None, default=None
@@ -135,7 +135,7 @@ class MatrixFactorization(FactorModel):
         "global_mean": ["boolean", StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
-        "unlearner": [None, StrOptions({"influence", "refit"}), HasMethods(["unlearn"])],
+        "unlearner": [None, StrOptions({"influence", "sweep", "refit"}), HasMethods(["unlearn"])],
         "random_state": [object],  # draw_seed takes more forms, and its errors say what to do
         "device": [StrOptions({"cpu", "cuda", "auto"})],
         "n_jobs": [None, Integral],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
@@ -22,12 +21,18 @@ __all__ = [
     "used_columns",
 ]
 
+# Where no column is empty, so many rows tell: the others need not be read.
+_FEW = 256
 _SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
 
 
 def to_table(model, layout, columns=slice(None)):
-    """Table of a model's parameters, with only some latent columns."""
-    theta = np.ones(layout.shape)
+    """Table of a model's parameters, with only some latent columns; not to be written to."""
+    whole = _joint_table(model, layout, columns)
+    if whole is not None:
+        return whole
+    theta = np.empty(layout.shape, model.user_factors_.dtype)
+    theta[:, layout.n_factors :] = 1
     theta[: layout.n_users, : layout.n_factors] = model.user_factors_[:, columns]
     theta[layout.n_users :, : layout.n_factors] = model.item_factors_[:, columns]
     if layout.fit_bias:
@@ -36,24 +41,43 @@ def to_table(model, layout, columns=slice(None)):
     return theta
 
 
-def to_attributes(theta, objective, columns=None) -> dict[str, Any]:
+def _joint_table(model, layout, columns):
+    """Return the table that both factor arrays are parts of, if there is one: nothing is copied."""
+    users, items = model.user_factors_, model.item_factors_
+    table = users.base
+    everything = isinstance(columns, slice) and len(range(*columns.indices(users.shape[1])))
+    if table is None or table is not items.base or not isinstance(table, np.ndarray):
+        return None
+    if everything != users.shape[1] or table.shape != layout.shape:
+        return None
+    same = users.ctypes.data == table.ctypes.data and table.flags.c_contiguous
+    return table if same and users.flags.c_contiguous and items.flags.c_contiguous else None
+
+
+def to_attributes(theta, objective, columns=None, *, dtype=np.float64, biases=True):
     """Attributes that a table gives.
 
     The table may hold only some of the latent columns of the objective: `columns`, and then columns
-    that are new and take the first free places.
+    that are new and take the first free places. A table that is the factors and nothing else is
+    taken over as it is: both arrays are parts of it.
     """
     layout = objective.layout
     m, k = layout.n_users, layout.n_factors
     width = theta.shape[1] - 2 * layout.fit_bias
     places = _places(columns, k, width)
-    user_factors, item_factors = np.zeros((m, k)), np.zeros((layout.n_items, k))
-    user_factors[:, places], item_factors[:, places] = theta[:m, :width], theta[m:, :width]
+    if theta.shape == layout.shape and not layout.fit_bias and theta.dtype == dtype:
+        table = np.ascontiguousarray(theta)
+    else:
+        table = np.zeros((layout.shape[0], k), dtype)
+        table[:, places] = theta[:, :width]
+    factors = {"user_factors_": table[:m], "item_factors_": table[m:]}
+    if not biases:
+        return factors
     user_biases, item_biases = np.zeros(m), np.zeros(layout.n_items)
     if layout.fit_bias:
         user_biases, item_biases = theta[:m, width].copy(), theta[m:, width + 1].copy()
     return {
-        "user_factors_": user_factors,
-        "item_factors_": item_factors,
+        **factors,
         "user_biases_": user_biases,
         "item_biases_": item_biases,
         "global_mean_": objective.offset,
@@ -99,12 +123,14 @@ def slack_of(objective, state) -> float:
 
 def is_saturated(state):
     """Whether no latent column is free: the rank is limited by `n_factors`."""
-    factors = state["item_factors_"]
-    return bool(factors.shape[1] and factors.any(axis=0).all())
+    used = used_columns(state["item_factors_"])
+    return isinstance(used, slice) and 0 < used.stop == state["item_factors_"].shape[1]
 
 
 def used_columns(factors):
     """Columns that are not all zero; as a slice if they come first, which is cheaper to copy."""
+    if factors[:_FEW].any(axis=0).all():
+        return slice(factors.shape[1])
     used = np.flatnonzero(factors.any(axis=0))
     return slice(len(used)) if len(used) == np.max(used, initial=-1) + 1 else used
 

@@ -2,7 +2,7 @@
 
 import numba
 
-__all__ = ["drop_positions"]
+__all__ = ["drop_positions", "find_columns"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -29,3 +29,14 @@ def drop_positions(indices, order, gone, indices_out, order_out):
         indices_out[write] = indices[read]
         order_out[write] = position - low
         write += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def find_columns(indices, wanted, out):
+    """Write the positions whose column is wanted, ascending; return how many there are."""
+    n = 0
+    for position in range(len(indices)):
+        # Written always and counted if wanted: no branch to mispredict.
+        out[n] = position
+        n += wanted[indices[position]]
+    return n

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_unlearn import MatrixFactorization
+from sklearn_unlearn import ALS, MatrixFactorization
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 
 SETTINGS = [
@@ -12,11 +12,18 @@ SETTINGS = [
     for fit_bias in (True, False)
 ]
 DEFAULTS = [MatrixFactorization(**setting) for setting in SETTINGS]
+DEFAULTS += [ALS(), ALS(8, frequency_scaling=0.5), ALS(4, max_iter=0)]
 # Well-posed on the checks' small data: more factors than the optimum's rank.
 SMALL = [MatrixFactorization(28, regularization=2.0, **setting) for setting in SETTINGS]
 SMALL += [
     MatrixFactorization(28, regularization=2.0, unlearner="refit"),
     MatrixFactorization(28, regularization=2.0, global_mean=True),
+    MatrixFactorization(28, regularization=2.0, unlearner="sweep"),
+    ALS(),
+    ALS(28, regularization=4.0, alpha=5.0),
+    ALS(28, regularization=2.0, alpha=5.0, frequency_scaling=0.5),
+    ALS(28, regularization=4.0, alpha=5.0, unlearner="sweep"),
+    ALS(28, regularization=4.0, alpha=5.0, unlearner="refit"),
 ]
 
 

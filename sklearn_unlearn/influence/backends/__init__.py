@@ -1,9 +1,9 @@
 """Arithmetic on sparsity patterns, on the CPU or on a GPU."""
 
-from sklearn_unlearn.influence.backends._base import Array, Backend, Pattern
+from sklearn_unlearn.influence.backends._base import Array, Backend, Pattern, RowCells
 from sklearn_unlearn.influence.backends._scipy import ScipyBackend
 
-__all__ = ["Array", "Backend", "Pattern", "ScipyBackend", "get_backend"]
+__all__ = ["Array", "Backend", "Pattern", "RowCells", "ScipyBackend", "get_backend"]
 
 
 def get_backend(device: str = "cpu", n_jobs: int | None = None) -> Backend:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils._interactions import concatenate_ranges
 
-__all__ = ["Array", "Backend", "Pattern"]
+__all__ = ["Array", "Backend", "Pattern", "RowCells"]
 
 Array = Any  # an array of the backend: numpy.ndarray, or torch.Tensor
 
@@ -50,7 +51,14 @@ class Pattern:
     @classmethod
     def from_interactions(cls, data: Interactions) -> Pattern:
         """Take the pattern of a table of interactions, without copying it."""
-        return cls(data.indptr, data.indices, *data.transpose_pattern(), shape=data.shape)
+        return _InteractionPattern(data)
+
+    def cells_of_columns(self, columns: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        """Where each column starts, and the row and the row-major place of each of its cells."""
+        cells = concatenate_ranges(self.indptr_t, columns)
+        lengths = self.indptr_t[columns + 1] - self.indptr_t[columns]
+        indptr = np.append(0, np.cumsum(lengths))
+        return indptr, self.indices_t[cells], self.order_t[cells]
 
     @property
     def n_interactions(self) -> int:
@@ -63,6 +71,87 @@ class Pattern:
         order = np.arange(self.n_interactions, dtype=self.order_t.dtype)
         order.setflags(write=False)
         return order
+
+
+class _InteractionPattern(Pattern):
+    """Pattern of a table of interactions: read column by column only where that is asked for.
+
+    A request that touches a few columns finds them by one scan; sorting all of them out takes ten
+    times as long, and twice the memory of the pattern.
+    """
+
+    def __init__(self, data: Interactions) -> None:
+        self.__dict__.update(indptr=data.indptr, indices=data.indices, shape=data.shape)
+        self.__dict__.update(_data=data, _last=None)
+
+    @cached_property
+    def indptr_t(self) -> NDArray[Any]:
+        return self._transpose[0]
+
+    @cached_property
+    def indices_t(self) -> NDArray[Any]:
+        return self._transpose[1]
+
+    @cached_property
+    def order_t(self) -> NDArray[Any]:
+        return self._transpose[2]
+
+    @cached_property
+    def _transpose(self) -> tuple[NDArray[Any], ...]:
+        # Read-only arrays are a type of their own to the compiler: one type, one compilation.
+        return self.__dict__["_data"].transpose_pattern()
+
+    def cells_of_columns(self, columns: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+        """Where each column starts, and the row and the row-major place of each of its cells."""
+        last = self.__dict__["_last"]
+        if last is not None and np.isin(columns, last[0], assume_unique=True).all():
+            return _some_columns(columns, *last)
+        found = self.__dict__["_data"].item_cells(columns)
+        self.__dict__["_last"] = columns.copy(), found
+        return found
+
+
+def _some_columns(
+    columns: NDArray[np.int64], known: NDArray[np.int64], cells: tuple[NDArray[Any], ...]
+) -> tuple[NDArray[Any], ...]:
+    """Cells of some of the columns whose cells are known."""
+    if len(columns) == len(known):
+        return cells
+    indptr, rows, places = cells
+    own = np.searchsorted(known, columns)
+    chosen = concatenate_ranges(indptr, own)
+    lengths = indptr[own + 1] - indptr[own]
+    return np.append(0, np.cumsum(lengths)), rows[chosen], places[chosen]
+
+
+@dataclass(frozen=True)
+class RowCells:
+    """The observed cells of some rows of one side, compactly: what their least squares walk.
+
+    Row r has the normal equations ``(gram + ridge_r I + sum w y y') x = sum v y + rhs_r``, with y
+    the rows of the other side at its cells.
+
+    Parameters
+    ----------
+    indptr : ndarray of int, shape (n_rows + 1,)
+        Where the cells of each row are.
+
+    columns : ndarray of int, shape (n_cells,)
+        Row of the other side that each cell belongs to.
+
+    weights, pulls : ndarray of float64, shape (n_cells,)
+        w and v.
+    """
+
+    indptr: NDArray[Any]
+    columns: NDArray[Any]
+    weights: NDArray[Any]
+    pulls: NDArray[Any]
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The four arrays, in the order of the kernels."""
+        return self.indptr, self.columns, self.weights, self.pulls
 
 
 class Backend(Protocol):
@@ -96,6 +185,34 @@ class Backend(Protocol):
 
     def cho_solve(self, blocks: Array, rhs: Array) -> Array:
         """Solve one symmetric positive definite system a row: (n, k, k) and (n, k)."""
+
+    def row_solve(
+        self,
+        cells: RowCells,
+        other: Array,
+        gram: Array,
+        ridge: Array,
+        rhs: Array,
+        start: Array,
+        n_steps: int | None = None,
+    ) -> Array:
+        """Solve the normal equations of each row: see `RowCells`.
+
+        Exactly by Cholesky; or, with `n_steps`, only so many conjugate gradient steps from `start`.
+        """
+
+    def row_residual(
+        self, cells: RowCells, other: Array, gram: Array, ridge: Array, rhs: Array, rows: Array
+    ) -> Array:
+        """Right minus left side of the normal equations of each row: minus its gradient."""
+
+    def neighbour_change(
+        self, cells: RowCells, old: Array, new: Array, other: Array, place: Array, n: int
+    ) -> Array:
+        """How the gradients of n neighbours change when rows move from `old` to `new`.
+
+        ``place[column]`` is the neighbour's row of the result, negative where it does not count.
+        """
 
     def scatter_add(self, target: Array, rows: Array, updates: Array) -> Array:
         """Copy of `target` with `updates` added to `rows`, which may repeat."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import _kernels
-from sklearn_unlearn.influence.backends._base import Pattern
+from sklearn_unlearn.influence.backends import _kernels, _row_kernels
+from sklearn_unlearn.influence.backends._base import Pattern, RowCells
 
 __all__ = ["ScipyBackend"]
 
@@ -110,6 +110,59 @@ class ScipyBackend:
         n_rows, width = out.shape
         bounds = np.arange(n_rows + 1)
         self._run(_kernels.cho_solve, bounds, width**3, np.array(blocks, order="C"), out)
+        return out
+
+    def row_solve(
+        self,
+        cells: RowCells,
+        other: Floats,
+        gram: Floats,
+        ridge: Floats,
+        rhs: Floats,
+        start: Floats,
+        n_steps: int | None = None,
+    ) -> Floats:
+        """Solve the normal equations of each row, exactly or by some conjugate gradient steps."""
+        k = other.shape[1]
+        some: Callable[..., None]
+        arguments: tuple[Any, ...]
+        if n_steps is None:
+            out, some, work = np.empty_like(start), _row_kernels.row_cholesky, k * k
+            arguments = (other, gram, ridge, rhs, out)
+        else:
+            out, some, work = start.copy(), _row_kernels.row_cg, 4 * k * n_steps
+            arguments = (other, gram, ridge, rhs, n_steps, out)
+        self._run(some, cells.indptr, work, *cells.arrays, *arguments)
+        return out
+
+    def row_residual(
+        self,
+        cells: RowCells,
+        other: Floats,
+        gram: Floats,
+        ridge: Floats,
+        rhs: Floats,
+        rows: Floats,
+    ) -> Floats:
+        """Right minus left side of the normal equations of each row: minus its gradient."""
+        out, work = np.empty(rows.shape), 4 * other.shape[1]
+        arguments = (*cells.arrays, other, gram, ridge, rhs, rows, out)
+        self._run(_row_kernels.row_residual, cells.indptr, work, *arguments)
+        return out
+
+    def neighbour_change(
+        self,
+        cells: RowCells,
+        old: Floats,
+        new: Floats,
+        other: Floats,
+        place: NDArray[Any],
+        n: int,
+    ) -> Floats:
+        """How the gradients of n neighbours change when rows move from `old` to `new`."""
+        out = np.zeros((n, other.shape[1]))
+        kernel: Callable[..., None] = _row_kernels.neighbour_change
+        kernel(*cells.arrays, old, new, other, place, out)
         return out
 
     def scatter_add(self, target: Floats, rows: NDArray[Any], updates: Floats) -> Floats:

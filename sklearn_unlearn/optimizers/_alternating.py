@@ -1,0 +1,81 @@
+"""Fit a weighted factor model: alternating sweeps over the rows, then Newton's method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._solvers import Status
+from sklearn_unlearn.objectives import WeightedObjective
+from sklearn_unlearn.objectives._weighted_rows import sweep
+from sklearn_unlearn.utils._random import hashed_normal
+
+__all__ = ["minimize_alternating"]
+
+Floats = NDArray[Any]
+
+# A row gets so many conjugate gradient steps a sweep: the next sweep moves its problem anyway.
+_ROW_STEPS = 3
+_START_SCALE = 0.1
+
+
+def minimize_alternating(
+    objective: WeightedObjective,
+    *,
+    seed: int,
+    tol: float,
+    max_iter: int,
+    n_sweeps: int,
+    dtype: DTypeLike = np.float64,
+    on_step: Callable[[int, float, float, int], None] | None = None,
+) -> NewtonResult:
+    """Minimise a weighted objective to a gradient tolerance.
+
+    Parameters
+    ----------
+    objective : WeightedObjective
+        J.
+
+    seed : int
+        Seed of the start; item i and factor f get the same number whatever the data.
+
+    tol : float
+        The gradient norm to reach, as a share of `objective.gradient_scale`.
+
+    max_iter : int
+        Newton steps after the sweeps at most; 0 leaves the model as the sweeps made it.
+
+    n_sweeps : int
+        Sweeps over all users and all items.
+
+    dtype : dtype, default=float64
+        Of the sweeps; Newton's method works in float64.
+
+    on_step : callable, default=None
+        Called as ``on_step(step, value, gradient_norm, n_products)``.
+
+    Returns
+    -------
+    result : NewtonResult
+    """
+    m, k = objective.layout.n_users, objective.layout.n_factors
+    theta = np.zeros(objective.layout.shape, dtype)
+    items = np.arange(m, len(theta))
+    # An item's numbers do not depend on how many users there are.
+    noise = hashed_normal(seed, (items - m)[:, None], np.arange(k))
+    theta[m:] = _START_SCALE * noise / np.sqrt(max(k, 1))
+    sums = objective.sums(theta)
+    for _ in range(n_sweeps):
+        sums = sweep(objective, theta, sums, np.arange(m), items, n_steps=_ROW_STEPS)
+    gtol = tol * objective.gradient_scale
+    if not max_iter:
+        point = objective.at(theta)
+        norm = float(np.linalg.norm(point.gradient))
+        met = norm <= gtol
+        return NewtonResult(theta, point.value, (norm, norm), 0, 0, Status.CONVERGED, met)
+    settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
+    return newton(objective, theta.astype(np.float64), gtol, settings, on_step=on_step)

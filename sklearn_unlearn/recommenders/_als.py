@@ -1,0 +1,180 @@
+"""Matrix factorisation of implicit feedback by alternating least squares."""
+
+from numbers import Integral, Real
+
+from sklearn_unlearn.objectives import WeightedObjective
+from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._take_over import TakeOverMixin
+from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+
+__all__ = ["ALS"]
+
+
+class ALS(TakeOverMixin, FactorModel):
+    r"""Alternating least squares for implicit feedback, fitted so that it can forget.
+
+    Every pair of user and item counts, the observed ones more [1]_:
+
+    .. math:: \min_{P, Q} \; \tfrac12 \sum_{u,i} c_{ui} (p_{ui} - \langle P_u, Q_i \rangle)^2
+        + \tfrac12 \sum_u \lambda_u \|P_u\|^2 + \tfrac12 \sum_i \lambda_i \|Q_i\|^2
+
+    with :math:`c_{ui} = \alpha x_{ui}, \; p_{ui} = 1` for observed pairs and
+    :math:`c_{ui} = 1, \; p_{ui} = 0` for all others: the weights of the `implicit` library.
+
+    Parameters
+    ----------
+    n_factors : int, default=64
+        Latent columns.
+
+    regularization : float, default=10.0
+        Weight of the penalty, :math:`\lambda`.
+
+    alpha : float, default=20.0
+        Confidence of an observed value of 1.
+
+    frequency_scaling : float, default=0.0
+        The penalty of a row is multiplied by its number of interactions to this power [2]_:
+        :math:`\lambda_u = \lambda \, d_u^\nu`. A power above 0 with a smaller `regularization`
+        recommends better on data with a long tail.
+
+    n_sweeps : int, default=15
+        Sweeps over all users and all items, before Newton's method.
+
+    max_iter : int, default=100
+        Newton steps after the sweeps at most. 0 leaves the model as the sweeps made it, as other
+        libraries do; `forget` then answers requests without finishing the training.
+
+    tol : float, default=1e-7
+        The fit ends when the norm of the gradient is below `tol` times the norm of its loss part
+        at score zero.
+
+    unlearner : None, "influence", "sweep", "refit" or a strategy, default=None
+        How to forget. None is "influence": `influence.InfluenceUnlearner()`.
+        `influence.SweepUnlearner()` with ``scope="touched"`` is the fastest.
+
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the start. The seed drawn is kept, so a refit inside `forget` is reproducible.
+
+    device : {"cpu", "auto"}, default="cpu"
+        Where to compute.
+
+    n_jobs : int or None, default=None
+        Threads, as in joblib: None is 1 unless in a `joblib.parallel_config` block. Results do not
+        depend on it.
+
+    verbose : int, default=0
+        Print a line a Newton step if positive.
+
+    Attributes
+    ----------
+    user_factors_ : ndarray of shape (n_users, n_factors)
+        P, in the data type of X. Zero for users without interactions.
+
+    item_factors_ : ndarray of shape (n_items, n_factors)
+        Q, in the data type of X.
+
+    n_iter_ : int
+        Newton steps of the fit.
+
+    converged_ : bool
+        Whether fit and later requests met their tolerances.
+
+    gradient_norm_ : float
+        Norm of the gradient of the objective of the current data, or an upper bound of it.
+
+    forget_report_ : ForgetReport
+        What the last request did; only there after `forget`.
+
+    n_features_in_ : int
+        Number of items.
+
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items; only there if X had string names.
+
+    References
+    ----------
+    .. [1] Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets",
+       ICDM 2008.
+    .. [2] Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item
+       Recommendation Benchmarks", RecSys 2022.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = abs(make_interactions(60, 40, random_state=0))
+    >>> model = ALS(8, regularization=10.0, alpha=10.0, random_state=0).fit(X)
+    >>> items, scores = model.recommend(users=[7], n_items=3)
+    >>> items.shape
+    (1, 3)
+    >>> model.forget(users=[7]).forget_report_.guarantee
+    'residual-bounded'
+    >>> bool((model.user_factors_[7] == 0).all())
+    True
+    """
+
+    _with_biases = False
+
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
+        "n_sweeps": [Interval(Integral, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "unlearner": [
+            None,
+            StrOptions({"influence", "sweep", "refit"}),
+            HasMethods(["unlearn"]),
+        ],
+        "random_state": [object],  # draw_seed takes more forms, and its errors say what to do
+        "device": [StrOptions({"cpu", "cuda", "auto"})],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_factors=64,
+        *,
+        regularization=10.0,
+        alpha=20.0,
+        frequency_scaling=0.0,
+        n_sweeps=15,
+        max_iter=100,
+        tol=1e-7,
+        unlearner=None,
+        random_state=None,
+        device="cpu",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.n_factors = n_factors
+        self.regularization = regularization
+        self.alpha = alpha
+        self.frequency_scaling = frequency_scaling
+        self.n_sweeps = n_sweeps
+        self.max_iter = max_iter
+        self.tol = tol
+        self.unlearner = unlearner
+        self.random_state = random_state
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _make_objective(self, data, offset=None):
+        return WeightedObjective.from_interactions(
+            data,
+            n_factors=self.n_factors,
+            regularization=self.regularization,
+            alpha=self.alpha,
+            frequency_scaling=self.frequency_scaling,
+            backend=self._backend(),
+        )
