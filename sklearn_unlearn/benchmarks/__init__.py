@@ -4,8 +4,8 @@ Run them with ``python -m sklearn_unlearn.benchmarks --help``. Data are made, or
 that the user names.
 """
 
-from sklearn_unlearn.benchmarks._expand import expand
+from sklearn_unlearn.benchmarks._expand import expand, fractal
 from sklearn_unlearn.benchmarks._problems import Problem, load_problem
 from sklearn_unlearn.benchmarks._requests import Request, make_request
 
-__all__ = ["Problem", "Request", "expand", "load_problem", "make_request"]
+__all__ = ["Problem", "Request", "expand", "fractal", "load_problem", "make_request"]

@@ -6,24 +6,40 @@ import ast
 import re
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import get_tags
 
-from sklearn_unlearn.influence import InfluenceUnlearner
+from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
-from sklearn_unlearn.recommenders import MatrixFactorization
+from sklearn_unlearn.recommenders import ALS, MatrixFactorization
 
-__all__ = ["PRESETS", "SETTINGS", "WarmRefit", "make_estimator", "make_settings", "parse_params"]
+__all__ = [
+    "ESTIMATORS",
+    "PRESETS",
+    "SETTINGS",
+    "WarmRefit",
+    "learns_from_positives",
+    "make_estimator",
+    "make_settings",
+    "parse_params",
+]
 
-ESTIMATORS = {"MatrixFactorization": MatrixFactorization}
+ESTIMATORS = {"ALS": ALS, "MatrixFactorization": MatrixFactorization}
 
 #: Hyper-parameters by kind of data: "ml" for dense ratings of films, "bc" for sparse ones of books.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "ALS": {
+        "ml": {"n_factors": 64, "regularization": 20.0, "alpha": 10.0},
+        "bc": {"n_factors": 64, "regularization": 20.0, "alpha": 10.0},
+        "synthetic": {"n_factors": 16, "regularization": 20.0, "alpha": 10.0},
+    },
     "MatrixFactorization": {
         "ml": {"n_factors": 32, "regularization": 10.0, "bias_regularization": 1.0},
         "bc": {"n_factors": 16, "regularization": 12.0, "bias_regularization": (0.7, 8.0)},
         "synthetic": {"n_factors": 16, "regularization": 6.0, "bias_regularization": 1.0},
-    }
+    },
 }
 
 #: What the command compares unless told otherwise.
@@ -47,7 +63,7 @@ def make_estimator(
         More parameters, as in a call: ``"n_factors=24, bias_regularization=(0.7, 8)"``.
 
     labels : bool
-        Whether the values of the data are labels; sets the loss.
+        Whether the values of the data are labels; sets the loss where the estimator has one.
 
     n_jobs, seed : int
         Threads and ``random_state``.
@@ -63,11 +79,13 @@ def make_estimator(
         For an unknown name, or a parameter that does not exist or is out of range.
     """
     estimator = _look_up(ESTIMATORS, name, "estimator")(n_jobs=n_jobs, random_state=seed)
-    given = {"loss": "logistic" if labels else "squared"}
+    given: dict[str, Any] = {}
+    if "loss" in estimator.get_params():
+        given = {"loss": "logistic" if labels else "squared"}
     given |= _look_up(PRESETS[name], preset, "preset") | parse_params(params)
     for parameter in given:
         _look_up(estimator.get_params(), parameter, f"parameter of {name}")
-    if given["loss"] == "logistic" and not labels:
+    if given.get("loss") == "logistic" and not labels:
         raise ValueError(
             "Got loss='logistic' for ratings; expected labels. Pass --threshold to make labels of "
             "them, or loss=squared."
@@ -78,6 +96,12 @@ def make_estimator(
     except ValueError as error:
         raise ValueError(f"{error} Change it with --params.") from None
     return estimator
+
+
+def learns_from_positives(name: str) -> bool:
+    """Tell whether an estimator takes implicit feedback: what was observed, and no dislikes."""
+    tags = get_tags(_look_up(ESTIMATORS, name, "estimator")())
+    return bool(tags.input_tags.positive_only)
 
 
 def _look_up(table: dict[str, Any], key: str, what: str) -> Any:
@@ -121,7 +145,8 @@ def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
     ----------
     names : list of str
         ``"default"``; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no tolerance, the
-        setting of IFRU.
+        setting of IFRU; ``"touched"``, ``"touched x2"``: one sweep, or two, of the rows that lost
+        an interaction.
 
     Returns
     -------
@@ -135,16 +160,21 @@ def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
     settings: dict[str, BaseEstimator] = {}
     for name in names:
         tol = re.fullmatch(r"tol=([0-9.]+(?:e-?\d+)?)", name)
+        sweeps = re.fullmatch(r"touched(?: x([1-9]\d*))?", name)
         if name == "default":
             settings[name] = InfluenceUnlearner()
         elif name == "one-step":
             settings[name] = InfluenceUnlearner(n_steps=1, tol=None)
         elif tol and 0 < float(tol[1]) < 1:
             settings[name] = InfluenceUnlearner(tol=float(tol[1]))
+        elif sweeps:
+            n_sweeps = int(sweeps[1] or 1)
+            settings[name] = SweepUnlearner(scope="touched", n_sweeps=n_sweeps, tol=None)
         else:
             raise ValueError(
-                f"Got the setting {name!r}; expected 'default', 'one-step' or 'tol=NUMBER' with a "
-                "number between 0 and 1. Choose from these, separated by commas."
+                f"Got the setting {name!r}; expected 'default', 'one-step', 'touched', "
+                "'touched xN' or 'tol=NUMBER' with a number between 0 and 1. Choose from these, "
+                "separated by commas."
             )
     return settings
 
@@ -167,9 +197,12 @@ class WarmRefit(BaseEstimator):
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem by continuing the training on what remains."""
+        start = problem.theta.astype(np.float64)
+        emptied = problem.emptied_rows()
+        start[emptied] = problem.objective.layout.empty_rows(emptied)
         result = newton(
             problem.objective,
-            problem.theta,
+            start,
             self.tol * problem.objective.gradient_scale,
             NewtonSettings(max_steps=self.max_steps, max_iter=500, forcing=0.3),
         )

@@ -49,6 +49,7 @@ class Timing:
         """Return medians and single times, for JSON."""
         return {
             "seconds": statistics.median(self.seconds),
+            "seconds_min": min(self.seconds),
             "seconds_each": self.seconds,
             "cpu_seconds": statistics.median(self.cpu_seconds),
             "products": self.products,
@@ -101,7 +102,8 @@ def fresh_copy(model: Any, *, loaded: bool = False) -> Any:
 
     loaded : bool, default=False
         Leave out derived arrays that the model holds in memory and no pickle holds, as in a model
-        just loaded from disk. By default the copy holds them if the model does.
+        just loaded from disk, and its factors in two arrays. By default the copy holds them, and
+        its factors as parts of one table, if the model does.
 
     Returns
     -------
@@ -110,7 +112,22 @@ def fresh_copy(model: Any, *, loaded: bool = False) -> Any:
     twin = copy.deepcopy(model)
     if not loaded and "transpose" in model._interactions._cache:
         twin._interactions.transpose_pattern()
+    if not loaded and model.user_factors_.base is model.item_factors_.base is not None:
+        join_factors(twin)
     return twin
+
+
+def join_factors(model: Any) -> None:
+    """Make the factors parts of one table, as `fit` and `forget` leave them."""
+    table = np.concatenate([model.user_factors_, model.item_factors_])
+    n_users = len(model.user_factors_)
+    model.user_factors_, model.item_factors_ = table[:n_users], table[n_users:]
+
+
+def as_in_memory(model: Any) -> None:
+    """Give a model from disk the derived arrays of one that was just fitted."""
+    model._interactions.transpose_pattern()
+    join_factors(model)
 
 
 def time_forget(

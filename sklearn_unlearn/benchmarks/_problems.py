@@ -34,7 +34,7 @@ class Problem:
         Its name in tables; never a path.
 
     X : csr_array of shape (n_users, n_items)
-        Training data: +1 and -1 where `labels`, else ratings.
+        Training data: +1 and -1 where `labels`, 1 where `implicit`, else ratings.
 
     test : tuple of three arrays, each of shape (n_test,)
         Users, items and values that were held out; possibly empty.
@@ -44,6 +44,9 @@ class Problem:
 
     suspects : dict of str to ndarray of shape (n, 2)
         Pairs that the file names as those to flip and forget, by their share ("1%").
+
+    implicit : bool, default=False
+        Whether the data say only what was observed: all values are 1.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Problem:
     test: Triple
     labels: bool
     suspects: dict[str, Ints] = field(default_factory=dict)
+    implicit: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return name and sizes, for JSON."""
@@ -62,15 +66,26 @@ class Problem:
             "n_items": self.X.shape[1],
             "n_interactions": self.X.nnz,
             "n_test": len(self.test[0]),
-            "values": "labels" if self.labels else "ratings",
+            "values": self._kind,
             "share_positive": float(np.mean(self.X.data > 0)) if self.labels else None,
             "median_user_degree": float(np.median(active)),
             "heavy_user_degree": float(np.quantile(active, 0.99)),
         }
 
+    @property
+    def _kind(self) -> str:
+        if self.implicit:
+            return "observed"
+        return "labels" if self.labels else "ratings"
+
 
 def load_problem(
-    spec: str, *, threshold: float | None = None, test_size: float = 0.2, seed: int = 0
+    spec: str,
+    *,
+    threshold: float | None = None,
+    test_size: float = 0.2,
+    seed: int = 0,
+    implicit: bool = False,
 ) -> Problem:
     """Make or read the data of a benchmark.
 
@@ -80,7 +95,7 @@ def load_problem(
         ``"synthetic"`` or ``"synthetic-USERS"``; ``"events:PATH"``, a file for
         `datasets.load_interactions`; ``"npz:PATH"``, a file with the arrays user, item and rating
         (or label), or, already split, train_user, train_item, train_label (or train_rating) and
-        the same for test. User and item are positions.
+        the same for test. User and item are positions. With `implicit` a file needs no values.
 
     threshold : float, default=None
         Values from it on are labelled +1 and those below -1. None leaves values as they are; labels
@@ -91,6 +106,10 @@ def load_problem(
 
     seed : int, default=0
         Seed of made data and of the split.
+
+    implicit : bool, default=False
+        Make implicit feedback: 1 for values from the threshold on (without one: above 0) and
+        nothing for the others.
 
     Returns
     -------
@@ -117,15 +136,15 @@ def load_problem(
         size = int(made[1] or _DEFAULT_SIZE)
         X = make_interactions(size, max(size // 2, 1), random_state=seed)
         parts = _split(_triple_of(X), test_size, seed)
-        return _problem(spec, *parts, X.shape, threshold)
+        return _problem(spec, *parts, X.shape, threshold, implicit)
     if kind == "events" and rest:
         X = InteractionEncoder(value="value", duplicates="last").fit_transform(
             load_interactions(rest)
         )
         parts = _split(_triple_of(X), test_size, seed)
-        return _problem(Path(rest).name, *parts, X.shape, threshold)
+        return _problem(Path(rest).name, *parts, X.shape, threshold, implicit)
     if kind == "npz" and rest:
-        return _read_npz(rest, threshold, test_size, seed)
+        return _read_npz(rest, threshold, test_size, seed, implicit)
     raise ValueError(
         f"Got the problem {spec!r}; expected {_EXPECTED}. See --help for what the files hold."
     )
@@ -143,19 +162,21 @@ def _split(data: Triple, test_size: float, seed: int) -> tuple[Triple, Triple]:
     return train, test  # type: ignore[return-value]
 
 
-def _read_npz(path: str, threshold: float | None, test_size: float, seed: int) -> Problem:
+def _read_npz(
+    path: str, threshold: float | None, test_size: float, seed: int, implicit: bool
+) -> Problem:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"Got the path {path!r}; expected an .npz file. Check the path.")
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     if "train_user" not in arrays:
-        data = _columns(arrays, "", threshold)
+        data = _columns(arrays, "", threshold, implicit)
         train, test = _split(data, test_size, seed)
     else:
-        data = train = _columns(arrays, "train_", threshold)
+        data = train = _columns(arrays, "train_", threshold, implicit)
         test = train[0][:0], train[1][:0], train[2][:0]
         if "test_user" in arrays:
-            test = _columns(arrays, "test_", threshold)
+            test = _columns(arrays, "test_", threshold, implicit)
     ends = [(part[0].max(initial=-1), part[1].max(initial=-1)) for part in (data, test)]
     shape = tuple(int(max(side)) + 1 for side in zip(*ends, strict=True))
     suspects = {}
@@ -163,13 +184,17 @@ def _read_npz(path: str, threshold: float | None, test_size: float, seed: int) -
         share = re.fullmatch(r"n_keep_(\w+)pct", name)
         if share:
             suspects[f"{share[1]}%"] = np.column_stack(train[:2])[int(n_kept) :]
-    return _problem(Path(path).name, train, test, shape, threshold, suspects)
+    return _problem(Path(path).name, train, test, shape, threshold, implicit, suspects)
 
 
-def _columns(arrays: dict[str, Any], prefix: str, threshold: float | None) -> Triple:
+def _columns(
+    arrays: dict[str, Any], prefix: str, threshold: float | None, implicit: bool
+) -> Triple:
     """Take user, item and value; a threshold is for ratings, so it prefers them to labels."""
     names = ("rating", "label") if threshold is not None else ("label", "rating")
     value = next((prefix + name for name in names if prefix + name in arrays), prefix + names[0])
+    if implicit and threshold is None and value not in arrays and prefix + "user" in arrays:
+        arrays = {**arrays, value: np.ones(len(arrays[prefix + "user"]))}
     for name in (prefix + "user", prefix + "item", value):
         if name not in arrays:
             raise ValueError(
@@ -192,8 +217,13 @@ def _problem(
     test: Triple,
     shape: tuple[int, ...],
     threshold: float | None,
+    implicit: bool,
     suspects: dict[str, Ints] | None = None,
 ) -> Problem:
+    if implicit:
+        train, test = (_positives(part, threshold) for part in (train, test))
+        X = _matrix_of_last(train, (shape[0], shape[1]))
+        return Problem(name, X, test, False, suspects or {}, True)
     known = set(np.unique(train[2]).tolist())
     labels = threshold is not None or known <= {-1.0, 0.0, 1.0}
     if threshold is None and labels:
@@ -210,6 +240,18 @@ def _problem(
             )
     X = _matrix_of_last(train, (shape[0], shape[1]))
     return Problem(name, X, test, labels, suspects or {})
+
+
+def _positives(data: Triple, threshold: float | None) -> Triple:
+    """Take what counts as observed, with values of 1."""
+    users, items, values = data
+    kept = values > 0 if threshold is None else values >= threshold
+    if len(kept) and not kept.any():
+        raise ValueError(
+            f"none of {len(values)} values is {'above 0' if threshold is None else threshold}"
+            "; expected some that count as observed. Pass a lower --threshold."
+        )
+    return users[kept], items[kept], np.ones(np.count_nonzero(kept))
 
 
 def _matrix_of_last(data: Triple, shape: tuple[int, int]) -> sparse.csr_array:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_unlearn.benchmarks._als import MAX_LOCAL_GAP
 from sklearn_unlearn.benchmarks._compare import MAX_GAP, Plan
 from sklearn_unlearn.benchmarks._machine import describe_machine, library_versions
 
@@ -72,7 +73,7 @@ def markdown(document: Record) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['n_jobs']} thread(s).",
         "",
         *(_fit_line(fit) for fit in document["fits"]),
-        "",
+        *([""] if document["fits"] else []),
         "| " + " | ".join(name for name, _ in columns) + " |",
         "|" + "---|" * len(columns),
     ]
@@ -80,6 +81,8 @@ def markdown(document: Record) -> str:
         lines.append("| " + " | ".join(cell(record) for _, cell in columns) + " |")
     if any("speedup_cold" in record for record in document["records"]):
         lines += ["", _NOTE]
+    if document["benchmark"] in _NOTES:
+        lines += ["", _NOTES[document["benchmark"]]]
     return "\n".join(lines) + "\n"
 
 
@@ -88,16 +91,31 @@ _NOTE = (
     f"refit to the fit's tolerance. A ratio in parentheses has a gap above {MAX_GAP:g}; a dash: no "
     "refit of the ladder came within it. Products of the start of a cold fit are not counted."
 )
+_NOTES = {
+    "als": (
+        "Times in one run, beside implicit's own fit on what remains (`implicit`). Gaps are to a "
+        "refit of the model's kind from its own start; noise is the gap of one from another seed. "
+        "Affected: pairs whose user or item lost an interaction. Others: all items of the users "
+        "who share an item with the request. A ratio in parentheses has a gap of the affected "
+        f"above {MAX_LOCAL_GAP:g}."
+    ),
+    "scale": (
+        "Each figure is from a process of its own. Peak: resident memory above what was there at "
+        "the start (fit and refit: the interactions; forget: model and interactions). *Of it* is "
+        "in multiples of model and interactions."
+    ),
+}
 
 
 def _settings_text(document: Record) -> str:
-    shown = ("loss", "n_factors", "regularization", "bias_regularization", "tol")
+    shown = ("loss", "n_factors", "regularization", "alpha", "frequency_scaling")
+    shown += ("bias_regularization", "n_sweeps", "max_iter", "tol")
     params = document["estimator"]["params"]
     return ", ".join(f"{name}={params[name]}" for name in shown if name in params)
 
 
 def _fit_line(fit: Record) -> str:
-    which = "".join(f" {key}={fit[key]}" for key in ("factor", "share") if key in fit)
+    which = "".join(f" {key}={fit[key]}" for key in ("factor", "share", "model") if key in fit)
     return (
         f"- Fit{which}: {_seconds(fit['seconds'])}, {_number(fit['products'])} products, "
         f"certificate {_certificate(fit)}, test {_number(fit['test'], 4)}."
@@ -158,6 +176,10 @@ def _mebibytes(record: Record) -> str:
     return f"{record['peak_bytes'] / 2**20:.3g} MiB"
 
 
+def _peak(record: Record) -> str:
+    return _mebibytes(record) if record["peak_exact"] else f"at least {_mebibytes(record)}"
+
+
 _HEAD: list[Column] = [("request", _text("request")), ("way", _text("setting"))]
 _GAPS: list[Column] = [
     ("gap, all", _of("gap_all", 2)),
@@ -209,5 +231,37 @@ _TABLES: dict[str, list[Column]] = {
         ("beyond the pass", _times("growth_beyond_pass")),
         ("peak memory", _mebibytes),
         ("of the model", _of("peak_per_model", 2)),
+    ],
+    "als": [
+        ("model", _text("model")),
+        *_HEAD,
+        ("rows", _of("n_interactions")),
+        ("gap, all", _of("gap_all", 2)),
+        ("gap, affected", _of("gap_affected", 2)),
+        ("gap, others", _of("gap_others", 2)),
+        ("noise, all", _of("noise_all", 2)),
+        ("noise, others", _of("noise_others", 2)),
+        ("top-10, others", _of("top10_others", 4)),
+        ("residual", _reported("residual")),
+        ("guarantee", _reported("guarantee")),
+        ("time", _time("seconds")),
+        ("least", _time("seconds_min")),
+        ("implicit", _time("rival_seconds")),
+        ("implicit / time", _times("speedup_rival")),
+        ("own refit / time", _times("speedup_own")),
+    ],
+    "scale": [
+        ("data", lambda record: f"{record['factor']}x ({record['expansion']})"),
+        ("interactions", _of("n_interactions", 8)),
+        ("model and interactions", lambda record: f"{record['model_bytes'] / 1e6:.3g} MB"),
+        ("what", _text("setting")),
+        ("forgotten", _of("n_forgotten")),
+        ("time", _time("seconds")),
+        ("one pass", _time("pass_seconds")),
+        ("growth", _times("growth")),
+        ("beyond the pass", _times("growth_beyond_pass")),
+        ("implicit / time", _times("speedup_rival")),
+        ("peak", _peak),
+        ("of it", _of("peak_per_model", 2)),
     ],
 }

@@ -16,7 +16,7 @@ __all__ = ["REQUESTS", "Request", "make_request"]
 #: What the command measures unless told otherwise.
 REQUESTS = ("pair", "median-user", "heavy-user", "random-1%", "users-100")
 
-_EXPECTED = "'pair', 'median-user', 'heavy-user', 'users-N' or 'random-P%'"
+_EXPECTED = "'pair', 'median-user', 'heavy-user', 'users-N', 'users-P%' or 'random-P%'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,9 @@ def make_request(name: str, X: sparse.csr_array, random_state: int = 0) -> Reque
     ----------
     name : str
         ``"pair"``: one interaction at random. ``"median-user"``, ``"heavy-user"``: the user at the
-        50th and at the 99th percentile of activity. ``"users-N"``: N users at random, in one
-        request. ``"random-P%"``: P percent of the interactions at random.
+        50th and at the 99th percentile of activity. ``"users-N"``, ``"users-P%"``: N users, or P
+        percent of them, at random, in one request. ``"random-P%"``: P percent of the interactions
+        at random.
 
     X : csr_array of shape (n_users, n_items)
         The training data, sorted and without duplicates.
@@ -98,15 +99,18 @@ def make_request(name: str, X: sparse.csr_array, random_state: int = 0) -> Reque
     """
     rng = np.random.default_rng(random_state)
     n_users = re.fullmatch(r"users-(\d+)", name)
-    share = re.fullmatch(r"random-(\d+(?:\.\d+)?)%", name)
+    share = re.fullmatch(r"(random|users)-(\d+(?:\.\d+)?)%", name)
     if name == "pair":
         return request_entries(name, X, rng.integers(X.nnz, size=1))
     if name in ("median-user", "heavy-user"):
         return request_users(name, X, [user_at(X, 0.5 if name == "median-user" else 0.99)])
     if n_users and int(n_users[1]):
         return request_users(name, X, draw_users(X, int(n_users[1]), rng))
-    if share and 0 < float(share[1]) < 100:
-        n = max(1, round(X.nnz * float(share[1]) / 100))
+    if share and 0 < float(share[2]) < 100:
+        whole = X.nnz if share[1] == "random" else np.count_nonzero(np.diff(X.indptr))
+        n = max(1, round(whole * float(share[2]) / 100))
+        if share[1] == "users":
+            return request_users(name, X, draw_users(X, n, rng))
         return request_entries(name, X, rng.choice(X.nnz, n, replace=False))
     raise ValueError(
         f"Got the request {name!r}; expected {_EXPECTED}, with N from 1 on and P between 0 and "

@@ -1,4 +1,4 @@
-"""The four benchmarks: each returns records that `_report` writes."""
+"""Benchmarks of any estimator: each returns records that `_report` writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn_unlearn.benchmarks._requests import (
     user_at,
 )
 
-__all__ = ["run_batch", "run_forget", "run_growth", "run_ifru"]
+__all__ = ["add_growth", "run_batch", "run_forget", "run_growth", "run_ifru"]
 
 Records = list[dict[str, Any]]
 
@@ -107,7 +107,7 @@ def run_growth(plan: Plan, factors: list[int]) -> tuple[Records, Records]:
                 }
             )
         del model
-    _add_growth(records)
+    add_growth(records)
     return fits, records
 
 
@@ -121,7 +121,8 @@ def _time_pass(X: sparse.csr_array) -> float:
     return statistics.median(seconds)
 
 
-def _add_growth(records: Records) -> None:
+def add_growth(records: Records) -> None:
+    """Compare each size with the first, in all and beyond one pass over the interactions."""
     first = {row["setting"]: row for row in reversed(records)}
     for row in records:
         base = first[row["setting"]]

@@ -187,21 +187,24 @@ def test_json_is_strict():
     assert json.loads(to_json(values)) == {"a": None, "b": [None, 3], "c": [True]}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["growth", "--help"], ["ifru", "-h"]])
+COMMANDS = ("forget", "growth", "batch", "ifru", "als", "scale")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "-h"] for name in COMMANDS)])
 def test_help(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 0
     out = capsys.readouterr().out
     assert "usage: python -m sklearn_unlearn.benchmarks" in out
-    words = ("forget", "growth", "batch", "ifru") if len(arguments) == 1 else ("--problem",)
+    words = COMMANDS if len(arguments) == 1 else ("--problem", "--data")
     assert all(word in out for word in words)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit"], "Got the command 'fit'; expected forget, growth, batch, ifru. Choose"),
+        (["fit"], f"Got the command 'fit'; expected {', '.join(COMMANDS)}. Choose"),
         (["--problem", "movies"], "Got the problem 'movies'; expected 'synthetic'"),
         (["--problem", "npz:no.npz"], "Got the path 'no.npz'; expected an .npz file. Check"),
         (["--problem", "events:no.csv"], "Got the path 'no.csv'"),

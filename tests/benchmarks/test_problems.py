@@ -68,6 +68,43 @@ def test_the_last_value_of_a_pair_counts(tmp_path):
     np.testing.assert_array_equal(problem.X.toarray(), [[1, 0], [0, -1]])
 
 
+def test_implicit_feedback_needs_no_values(tmp_path):
+    spec = save(
+        tmp_path / "g.npz", train_user=USERS[:300], train_item=ITEMS[:300],
+        test_user=USERS[300:], test_item=ITEMS[300:],
+    )  # fmt: skip
+    problem = load_problem(spec, implicit=True)
+    shape = problem.X.shape
+    assert shape == (USERS.max() + 1, ITEMS.max() + 1)
+    ones = np.ones(300)
+    np.testing.assert_array_equal(
+        problem.X.toarray(), dense((USERS[:300], ITEMS[:300], ones), shape)
+    )
+    for part, expected in zip(problem.test, (USERS[300:], ITEMS[300:], ones[:100]), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    told = problem.describe()
+    assert problem.implicit and told["values"] == "observed" and told["share_positive"] is None
+    with pytest.raises(ValueError, match=r"no array 'train_label'.*expected user, item"):
+        load_problem(spec)
+
+
+@pytest.mark.parametrize(("threshold", "liked"), [(None, RATINGS > 0), (4.0, RATINGS >= 4)])
+def test_implicit_feedback_from_ratings(tmp_path, threshold, liked):
+    spec = save(tmp_path / "r.npz", user=USERS, item=ITEMS, rating=RATINGS)
+    problem = load_problem(spec, threshold=threshold, test_size=0.0, implicit=True)
+    expected = dense((USERS[liked], ITEMS[liked], np.ones(liked.sum())), problem.X.shape)
+    np.testing.assert_array_equal(problem.X.toarray(), expected)
+    with pytest.raises(ValueError, match=r"none of 400 values is 99.*expected.*lower --threshold"):
+        load_problem(spec, threshold=99, test_size=0.0, implicit=True)
+
+
+def test_implicit_feedback_leaves_out_dislikes():
+    likes = load_problem("synthetic-50", seed=3, implicit=True)
+    both = load_problem("synthetic-50", seed=3)
+    assert (both.X.maximum(0) != likes.X).nnz == 0
+    np.testing.assert_array_equal(likes.test[0], both.test[0][both.test[2] > 0])
+
+
 def test_events(tmp_path):
     path = tmp_path / "ratings.csv"
     rows = (f"u{u},i{i},{r}" for u, i, r in zip(USERS, ITEMS, RATINGS, strict=True))

@@ -11,7 +11,7 @@ from sklearn_unlearn.datasets import make_interactions
 X = make_interactions(150, 60, random_state=0)
 
 
-@pytest.mark.parametrize("name", [*REQUESTS, "users-3", "random-0.5%"])
+@pytest.mark.parametrize("name", [*REQUESTS, "users-3", "users-2%", "random-0.5%"])
 def test_positions_are_what_forget_removes(name):
     request = make_request(name, X, 1)
     model = MatrixFactorization(4, random_state=0).fit(X).forget(**request.arguments)
@@ -30,6 +30,8 @@ def test_sizes():
     assert len(make_request("pair", X).positions) == 1
     assert len(make_request("random-1%", X).positions) == round(X.nnz / 100)
     assert len(make_request("users-7", X).users) == 7
+    assert len(make_request("users-2%", X).users) == 3
+    assert len(make_request("users-0.1%", X).users) == 1
 
 
 def test_median_and_heavy_user():
@@ -48,11 +50,14 @@ def test_users_without_interactions_do_not_count():
     active = type(X)(empty)
     active.eliminate_zeros()
     assert user_at(active, 0.0) >= 100
+    assert len(make_request("users-20%", active).users) == 10
     with pytest.raises(ValueError, match="50 users of data with 50"):
         make_request("users-50", active)
 
 
-@pytest.mark.parametrize("name", ["", "pairs", "users-0", "users-", "random-0%", "random-100%"])
+@pytest.mark.parametrize(
+    "name", ["", "pairs", "users-0", "users-", "users-100%", "random-0%", "random-100%"]
+)
 def test_unknown_name(name):
     with pytest.raises(ValueError, match=r"Got the request .*expected 'pair'.*Choose from"):
         make_request(name, X)
