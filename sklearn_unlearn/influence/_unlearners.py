@@ -22,8 +22,9 @@ from sklearn_unlearn.influence._outcomes import (
 )
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._pruned import solve_pruned
+from sklearn_unlearn.influence._row_sweeps import outcome_everywhere, sweep_everywhere
 from sklearn_unlearn.influence._rows import has_row_problems, outcome_of, solve_touched
-from sklearn_unlearn.influence._solvers import SOLVERS
+from sklearn_unlearn.influence._solvers import SOLVERS, Status
 from sklearn_unlearn.objectives import FactorObjective
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 
@@ -221,8 +222,11 @@ class InfluenceUnlearner(BaseEstimator):
         if result.complete:
             return outcome_of(problem, result, "influence"), result.theta, None, Spent()
         tilt = self._tilt(problem)
+        result = sweep_everywhere(problem, result, tilt, float(self._tol or 0.0))
+        if result.complete:
+            return outcome_everywhere(problem, result, "influence"), result.theta, tilt, Spent()
         spent = Spent(result.gradient_norm[0], result.n_sweeps, result.n_products)
-        return None, result.theta.astype(np.float64, copy=False), tilt, spent
+        return None, result.theta, tilt, spent
 
     def _unlearn_pruned(
         self,
@@ -265,7 +269,8 @@ class InfluenceUnlearner(BaseEstimator):
         result = newton(problem.objective, theta, target, self._settings, tilt=tilt)
         first = at_start(result.gradient_norm[0])
         method, goal = "influence", tol * first
-        if self._tol is not None and not result.converged:
+        saddle = tilt is not None and result.status is Status.NEGATIVE_CURVATURE
+        if self._tol is not None and not (result.converged or saddle):
             method = "influence+refine"
             again = newton(problem.objective, result.theta, goal, _REFINE, tilt=tilt)
             result = replace(

@@ -51,8 +51,8 @@ class WeightedObjective(WeightedConvex):
     pattern : Pattern
         The observed cells.
 
-    confidence : ndarray, shape (n_interactions,)
-        Weight of each observed cell; an unobserved one has 1.
+    values : ndarray, shape (n_interactions,)
+        The weight of an observed cell is `alpha` times its value; an unobserved one has 1.
 
     layout : Layout
         Shape of theta, without biases.
@@ -95,7 +95,7 @@ class WeightedObjective(WeightedConvex):
     """
 
     pattern: Pattern
-    confidence: Floats
+    values: Floats
     layout: Layout
     ridge: Ridge
     backend: Backend
@@ -148,7 +148,7 @@ class WeightedObjective(WeightedConvex):
         """
         return cls(
             Pattern.from_interactions(data),
-            alpha * data.values,
+            data.values,
             Layout(data.n_users, data.n_items, n_factors, fit_bias=False),
             Ridge(float(regularization), (1.0, 1.0), row_multiples(data, frequency_scaling)),
             backend,
@@ -255,7 +255,7 @@ class WeightedObjective(WeightedConvex):
         restricted = replace(
             self,
             pattern=part.pattern,
-            confidence=self.confidence[part.cells],
+            values=self.values[part.cells],
             layout=part.layout,
             ridge=self.ridge.for_rows(part.table_rows),
             user_weights=None if g is None else g[users],

@@ -11,6 +11,7 @@ a low rank plus a sparse part: no sum below touches an unobserved cell on its ow
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,18 @@ Floats = NDArray[Any]
 class WeightedConvex(SparseObjective):
     """What follows from confidences, user weights and ridge alone, whatever the solver does."""
 
-    confidence: Floats
+    values: Floats
     user_weights: Floats | None
     alpha: float
+
+    @cached_property
+    def confidence(self) -> Floats:
+        """Weight of each observed cell, shape (n_interactions,): made when all are asked for."""
+        return self.alpha * self.values
+
+    def confidence_of(self, cells: NDArray[Any]) -> Floats:
+        """Weights of some observed cells."""
+        return self.alpha * self.values[cells]
 
     @property
     def cell_weights(self) -> Floats | float:
@@ -107,7 +117,7 @@ class WeightedConvex(SparseObjective):
         n = part.layout.n_users
         change = self.backend.sddmm(part.pattern, (new[:n], new[n:]))
         change -= self.backend.sddmm(part.pattern, (old[:n], old[n:]))
-        change *= self.confidence[part.cells] - 1
+        change *= self.confidence_of(part.cells) - 1
         users = np.repeat(np.arange(n), np.diff(part.pattern.indptr))
         sparse = norm_bound(change, users, part.pattern.indices)
         # P'Q'' - PQ' = (P' - P) Q'' + P (Q' - Q): two products whose Gram matrices are known.

@@ -125,7 +125,7 @@ def row_problem(objective: WeightedObjective, rows: NDArray[np.int64]) -> RowPro
     if of_users:
         cells = concatenate_ranges(pattern.indptr, rows)
         compact = np.append(0, np.cumsum(pattern.indptr[rows + 1] - pattern.indptr[rows]))
-        columns, c = pattern.indices[cells], objective.confidence[cells]
+        columns, c = pattern.indices[cells], objective.confidence_of(cells)
         weights, pulls = c - 1, c
         if g is not None:
             # A user that counts for nothing has no cells; its row is zero for any positive ridge.
@@ -134,7 +134,7 @@ def row_problem(objective: WeightedObjective, rows: NDArray[np.int64]) -> RowPro
             ridge = np.where(counts, ridge, 1.0) / scale[:, 0]
     else:
         compact, columns, cells = pattern.cells_of_columns(rows - m)
-        c = objective.confidence[cells]
+        c = objective.confidence_of(cells)
         weights, pulls = c - 1, c
         if g is not None:
             by_cell = g[columns]

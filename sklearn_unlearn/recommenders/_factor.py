@@ -1,4 +1,4 @@
-"""What every factor model shares: fit, fold-in, forget and certify, given `_make_objective`."""
+"""What every factor model shares: fit, forget and certify, given `_make_objective`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
+from sklearn_unlearn.base import ForgetMixin
 from sklearn_unlearn.exceptions import NotConvergedWarning
 from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._operators import canonical_rotation
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence.backends import get_backend
-from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import WeightedObjective
-from sklearn_unlearn.objectives._weighted_rows import solve_users
-from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg, solve_rows
+from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
+from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
@@ -35,8 +34,6 @@ from sklearn_unlearn.utils._random import draw_seed
 
 __all__ = ["FactorModel"]
 
-# Rows folded in at once: their (width, width) blocks stay in a few megabytes.
-_ROWS_AT_ONCE = 2048
 _LONGEST_SIDE = np.iinfo(np.int32).max
 
 _STRATEGIES = {
@@ -47,17 +44,13 @@ _STRATEGIES = {
 }
 
 
-class FactorModel(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ForgetMixin, RecommenderMixin, BaseEstimator
-):
+class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     """Base of the factor models: a subclass is hyper-parameters and `_make_objective`.
 
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
     the global mean instead of taking it from the data.
     """
 
-    # Whether the model has biases and a global mean, as attributes and in its scores.
-    _with_biases = True
     # Whether another program trained it: then it is hardly ever at an optimum, which is expected,
     # and `forget` does not warn of it at each request.
     _taken_over = False
@@ -134,71 +127,6 @@ class FactorModel(
         )
         return state
 
-    def transform(self, X):
-        """Fold rows in: the latent factors that users with these rows would have.
-
-        Parameters
-        ----------
-        X : sparse container or array-like, shape (n, n_items)
-            Interactions of the rows. The model does not change.
-
-        Returns
-        -------
-        U : ndarray of shape (n, n_factors)
-            For a training row of a converged model, its row of ``user_factors_``.
-        """
-        check_is_fitted(self)
-        return self._fold_in(self._check_rows(X))[0]
-
-    def inverse_transform(self, U):
-        """Scores that belong to latent factors.
-
-        Parameters
-        ----------
-        U : array-like of shape (n, n_factors)
-            Rows as `transform` returns them. They hold no user bias, so scores lack it; the order
-            of the items does not depend on it.
-
-        Returns
-        -------
-        scores : ndarray of shape (n, n_items)
-        """
-        check_is_fitted(self)
-        U = check_array(U, dtype=np.float64)
-        if U.shape[1] != self.item_factors_.shape[1]:
-            raise ValueError(
-                f"U has {U.shape[1]} columns; expected {self.item_factors_.shape[1]}, one a "
-                "factor. Pass what transform returns."
-            )
-        return self._with_constants(U @ self.item_factors_.T)
-
-    def score(self, X, y=None):
-        """Return the mean of minus the loss over the observed entries of folded-in rows.
-
-        Parameters
-        ----------
-        X : sparse container or array-like, shape (n, n_items)
-            Interactions of the rows.
-
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-            Higher is better. The rows are scored on what they are folded in from; rank held-out
-            items with `sklearn_unlearn.metrics` to judge recommendations.
-        """
-        check_is_fitted(self)
-        rows = self._check_rows(X)
-        data = Interactions.from_matrix(rows)
-        objective = self._make_objective(data, offset=self._offset)
-        U, biases = self._fold_in(rows)
-        theta = objective.layout.pack(
-            np.concatenate([U, self.item_factors_]), np.concatenate([biases, self._item_biases])
-        )
-        return -objective.mean_loss(theta)
-
     def certify(self, tol=1e-6):
         """Check for global optimality, and bound the distance to any refit.
 
@@ -229,10 +157,6 @@ class FactorModel(
         check_is_fitted(self)
         rotation = canonical_rotation(self.item_factors_)
         return self.user_factors_ @ rotation, self.item_factors_ @ rotation
-
-    @property
-    def _n_features_out(self):
-        return self.item_factors_.shape[1]
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained, request):
@@ -283,36 +207,7 @@ class FactorModel(
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
         )
 
-    def _score_users(self, users):
-        scores = self.user_factors_[users] @ self.item_factors_.T
-        return self._with_constants(scores, self.user_biases_[users] if self._with_biases else None)
-
-    def _score_rows(self, X):
-        U, biases = self._fold_in(X)
-        return self._with_constants(U @ self.item_factors_.T, biases)
-
-    def _score_pairs(self, users, items):
-        products = np.einsum("nk,nk->n", self.user_factors_[users], self.item_factors_[items])
-        if not self._with_biases:
-            return products
-        return products + self.user_biases_[users] + self.item_biases_[items] + self.global_mean_
-
-    def _with_constants(self, scores, user_biases=None):
-        """Scores of latent factors, with biases and global mean if the model has such."""
-        if not self._with_biases:
-            return scores
-        scores = scores + self.item_biases_ + self.global_mean_
-        return scores if user_biases is None else scores + user_biases[:, None]
-
     # -- from tables to attributes and back --------------------------------------------------------
-    @property
-    def _offset(self):
-        return self.global_mean_ if self._with_biases else 0.0
-
-    @property
-    def _item_biases(self):
-        return self.item_biases_ if self._with_biases else np.zeros(len(self.item_factors_))
-
     def _attributes(self, theta, objective, data, columns=None, sums=()):
         """Attributes of a table; sums over its rows are kept, those of stored numbers."""
         dtype = np.float64 if self._with_biases else data.values.dtype
@@ -354,26 +249,6 @@ class FactorModel(
 
     def _theta(self, layout, columns=slice(None)):
         return to_table(self, layout, columns)
-
-    def _fold_in(self, X):
-        """Latent factors and biases of rows, in chunks."""
-        chunks = range(0, max(X.shape[0], 1), _ROWS_AT_ONCE)
-        parts = [self._fold_in_chunk(X[start : start + _ROWS_AT_ONCE]) for start in chunks]
-        factors, biases = zip(*parts, strict=True)
-        return np.concatenate(factors), np.concatenate(biases)
-
-    def _fold_in_chunk(self, X):
-        objective = self._make_objective(Interactions.from_matrix(X), offset=self._offset)
-        n, layout = X.shape[0], objective.layout
-        if isinstance(objective, WeightedObjective):
-            return solve_users(objective, self.item_factors_, self._sums[1]), np.zeros(n)
-        theta = layout.pack(
-            np.concatenate([np.zeros((n, layout.n_factors)), self.item_factors_]),
-            np.concatenate([np.zeros(n), self._item_biases]),
-        )
-        theta = solve_rows(objective.freeze_items(), theta)
-        k = layout.n_factors
-        return theta[:n, :k].copy(), theta[:n, k].copy() if layout.fit_bias else np.zeros(n)
 
 
 def _check_sides(X):

@@ -220,3 +220,19 @@ def test_products_are_counted():
 
     result = newton(Counting(), problem.theta(scale=0.5), 1e-6)
     assert result.n_products == len(counted) > 0
+
+
+def test_tilted_steps_end_at_a_saddle_and_do_not_fall_off_it():
+    """With the gradient of before as tilt the start is stationary, and down is no answer."""
+    problem = SOLVED[0]
+    saddle = problem.theta(scale=0.01)
+    tilt = problem.objective().gradient(saddle)
+    assert np.linalg.eigvalsh(problem.twin().hessian(saddle)).min() < -0.1
+    # A request moves the gradient a little.
+    asked = tilt + 1e-3 * np.abs(tilt).max() * problem.direction()
+    result = newton(problem.objective(), saddle, 1e-9, tilt=asked)
+    assert result.status is Status.NEGATIVE_CURVATURE
+    assert not result.converged
+    assert_allclose(result.theta, saddle, rtol=1e-12)
+    fallen = newton(problem.objective(), saddle, 1e-9)
+    assert fallen.converged
