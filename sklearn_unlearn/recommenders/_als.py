@@ -19,7 +19,8 @@ class ALS(TakeOverMixin, FactorModel):
         + \tfrac12 \sum_u \lambda_u \|P_u\|^2 + \tfrac12 \sum_i \lambda_i \|Q_i\|^2
 
     with :math:`c_{ui} = \alpha x_{ui}, \; p_{ui} = 1` for observed pairs and
-    :math:`c_{ui} = 1, \; p_{ui} = 0` for all others: the weights of the `implicit` library.
+    :math:`c_{ui} = 1, \; p_{ui} = 0` for all others: the weights of the `implicit` library, whose
+    models `from_implicit` takes over. `from_factors` takes factors from anywhere.
 
     Parameters
     ----------
@@ -90,6 +91,10 @@ class ALS(TakeOverMixin, FactorModel):
 
     feature_names_in_ : ndarray of shape (n_items,)
         Names of the items; only there if X had string names.
+
+    See Also
+    --------
+    MatrixFactorization : Ratings and labels: only observed pairs count.
 
     References
     ----------

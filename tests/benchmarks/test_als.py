@@ -73,7 +73,9 @@ def check_rows(rows, n_timed):
     for name in ("all", "affected", "others"):
         assert other[f"gap_{name}"] == default[f"noise_{name}"]
     assert touched["report"]["guarantee"] == "one-step"
-    assert loose["report"]["residual"] <= 1e-1 and default["report"]["residual"] <= 1e-3
+    assert loose["report"]["residual"] <= 1e-1
+    # A model that was stopped early may be at a saddle, where the default ends in a refit.
+    assert default["report"]["residual"] <= 1e-3 or default["report"]["guarantee"] == "refit"
     if rows[0]["model"] == "own":
         assert default["gap_others"] < loose["gap_others"] < touched["gap_others"] < 1
     for row in (touched, loose, default):

@@ -1,4 +1,4 @@
-"""Sweeps after the touched rows: what they say is left is what is left, and they know when to stop."""
+"""Sweeps after the touched rows: they say truly what is left, and know when to stop."""
 
 from dataclasses import replace
 

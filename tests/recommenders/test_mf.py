@@ -164,7 +164,7 @@ def test_batch_folds_in_bit_identically_to_its_rows(loss, monkeypatch):
     assert_allclose(
         scores, np.concatenate([model.decision_function(row) for row in one_by_one]), rtol=1e-12
     )
-    monkeypatch.setattr("sklearn_unlearn.recommenders._factor._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("sklearn_unlearn.recommenders._factor_scores._ROWS_AT_ONCE", 7)
     assert_array_equal(batch, model.transform(X))
 
 

@@ -323,8 +323,10 @@ def test_hundreds_of_requests_neither_drift_nor_grow(loss, n):
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    # One table of factors a request would be a hundred times as much.
-    assert max(sizes[1:]) <= sizes[0] + 2**15
+    # The interpreter's own caches fill up in the first requests; from then on nothing grows, where
+    # one table of factors a request would be a hundred times as much.
+    half = len(sizes) // 2
+    assert max(sizes[half:]) <= sizes[half - 1] + 2**14
     assert remaining_gap(model, start, optimum(model, rest)) <= 0.02
     again = pickle.dumps(model)
     assert len(again) <= len(pickle.dumps(start)) + 2048
