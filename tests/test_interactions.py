@@ -274,3 +274,31 @@ def test_the_repr_shows_counts():
     assert repr(Interactions.from_matrix(DENSE)) == (
         "Interactions(n_users=4, n_items=4, n_interactions=6)"
     )
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["scan", "transposed"])
+@pytest.mark.parametrize("items", [[], [0], [2, 3], [0, 1, 2, 3, 4]])
+def test_cells_of_items_are_those_of_the_dense_columns(known, items):
+    dense = np.random.default_rng(3).random((9, 5)) < 0.4
+    dense[:, 3] = False
+    data = Interactions.from_matrix(dense.astype(float))
+    if known:
+        data.transpose_pattern()
+    indptr, users, positions = data.item_cells(np.array(items, np.int64))
+    for n, item in enumerate(items):
+        own = slice(indptr[n], indptr[n + 1])
+        assert_array_equal(users[own], np.flatnonzero(dense[:, item]))
+        assert_array_equal(
+            data.locate(users[own], np.full(own.stop - own.start, item)), positions[own]
+        )
+    assert len(indptr) == len(items) + 1
+    assert len(users) == len(positions) == indptr[-1] == dense[:, items].sum()
+
+
+def test_bare_shares_the_arrays_and_drops_what_was_derived():
+    data = Interactions.from_matrix(np.eye(3))
+    data.transpose_pattern()
+    bare = data.bare()
+    assert bare.indices is data.indices or np.shares_memory(bare.indices, data.indices)
+    assert "transpose" not in bare._cache
+    assert_array_equal(bare.to_csr().toarray(), np.eye(3))

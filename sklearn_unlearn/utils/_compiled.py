@@ -2,7 +2,7 @@
 
 import numba
 
-__all__ = ["drop_positions", "find_columns"]
+__all__ = ["drop_positions", "find_columns", "sort_by_column"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -32,11 +32,28 @@ def drop_positions(indices, order, gone, indices_out, order_out):
 
 
 @numba.njit(nogil=True, cache=True)
-def find_columns(indices, wanted, out):
-    """Write the positions whose column is wanted, ascending; return how many there are."""
+def find_columns(indptr, indices, number, counts, users, positions):
+    """Find the entries of the columns with ``number >= 0``, row by row; return how many there are.
+
+    `counts` grows by one at the number of each; `users` and `positions` need one place more.
+    """
     n = 0
-    for position in range(len(indices)):
-        # Written always and counted if wanted: no branch to mispredict.
-        out[n] = position
-        n += wanted[indices[position]]
+    for row in range(len(indptr) - 1):
+        for position in range(indptr[row], indptr[row + 1]):
+            own = number[indices[position]]
+            # Written always and counted if wanted: no branch to mispredict.
+            users[n] = row
+            positions[n] = position
+            n += own >= 0
+            counts[own] += 1
     return n
+
+
+@numba.njit(nogil=True, cache=True)
+def sort_by_column(indices, number, place, users, positions, users_out, positions_out):
+    """Put entries in the order of their columns' numbers; `place` is where each number starts."""
+    for n in range(len(positions)):
+        own = number[indices[positions[n]]]
+        users_out[place[own]] = users[n]
+        positions_out[place[own]] = positions[n]
+        place[own] += 1
