@@ -12,6 +12,7 @@ from sklearn_unlearn.utils._interactions import (
     concatenate_ranges,
     index_dtype,
     owned,
+    scan_columns,
     search_in_rows,
     transpose_without,
     without,
@@ -304,31 +305,15 @@ class Interactions:
             The user and the position of each interaction, ascending within an item.
         """
         if "transpose" not in self._cache:
-            lengths, of_users, positions = self._scan_for(items)
+            lengths, of_users, positions = scan_columns(
+                self.indptr, self.indices, self.n_items, items
+            )
         else:
             indptr, users, order = self._cache["transpose"]
             cells = concatenate_ranges(indptr, items)
             lengths = indptr[items + 1] - indptr[items]
             of_users, positions = users[cells].astype(np.int64), order[cells].astype(np.int64)
         return np.append(0, np.cumsum(lengths)), of_users, positions
-
-    def _scan_for(
-        self, items: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Count the interactions of some items; find their users and positions, item by item."""
-        from sklearn_unlearn.utils._compiled import find_columns, sort_by_column
-
-        indptr, indices = np.asarray(self.indptr), np.asarray(self.indices)
-        number = np.full(self.n_items, -1, np.int64)
-        number[items] = np.arange(len(items))
-        # The last place counts what is not wanted: -1 is its number.
-        lengths = np.zeros(len(items) + 1, np.int64)
-        room = [np.empty(self.n_interactions + 1, np.int64) for _ in range(2)]
-        n = find_columns(indptr, indices, number, lengths, *room)
-        found = [np.empty(n, np.int64) for _ in range(2)]
-        starts = np.cumsum(lengths[:-1]) - lengths[:-1]
-        sort_by_column(indices, number, starts, *(one[:n] for one in room), *found)
-        return lengths[:-1], found[0], found[1]
 
     def bare(self) -> Interactions:
         """Return the same table over the same arrays, without what was derived from it."""

@@ -190,17 +190,13 @@ def newton(
         if norm <= gtol or not np.isfinite(norm):
             break
         if not rejected:
-            turn = _turn(point.theta, objective)
-            if turn is not None:
-                rotation = rotation @ turn
-                tilt = None if tilt is None else _rotate(tilt, turn)
-                point = _Point(objective, _rotate(point.theta, turn), tilt)
+            point, rotation = _in_canonical_basis(objective, point, rotation)
         solution, products, radius = _solve(
             objective, point, radius, _forcing(norm, first_norm, gtol, settings), settings
         )
         n_products += products
         status = solution.status
-        if tilt is not None and status is Status.NEGATIVE_CURVATURE:
+        if point.tilt is not None and status is Status.NEGATIVE_CURVATURE:
             # Tilted, the model of before is stationary whatever it is. Where it is a saddle, going
             # down from it is training of another kind, and no answer to a request.
             break
@@ -220,6 +216,17 @@ def newton(
         status if np.isfinite(norm) else Status.NON_FINITE,
         converged,
     )
+
+
+def _in_canonical_basis(
+    objective: _Objective, point: _Point, rotation: Floats
+) -> tuple[_Point, Floats]:
+    """Turn a point whose basis is far from the canonical one; add the turn to the rotation."""
+    turn = _turn(point.theta, objective)
+    if turn is None:
+        return point, rotation
+    tilt = None if point.tilt is None else _rotate(point.tilt, turn)
+    return _Point(objective, _rotate(point.theta, turn), tilt), rotation @ turn
 
 
 def _forcing(norm: float, first_norm: float, gtol: float, settings: NewtonSettings) -> float:

@@ -14,20 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._endings import gradient_norm
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence._rows import RowsResult
 from sklearn_unlearn.objectives import WeightedObjective
-from sklearn_unlearn.objectives._weighted_rows import sweep
+from sklearn_unlearn.objectives._weighted_rows import ROW_STEPS, sweep
 
-__all__ = ["outcome_everywhere", "sweep_everywhere"]
+__all__ = ["sweep_everywhere"]
 
 Floats = NDArray[Any]
 
 _MAX_SWEEPS = 20
 # A sweep that leaves more than this share of the gradient is not worth another.
 _WORTH = 0.85
-# A row gets so many conjugate gradient steps a sweep: the next sweep moves its problem anyway.
-_ROW_STEPS = 3
 
 
 def sweep_everywhere(
@@ -63,7 +61,7 @@ def sweep_everywhere(
     left, n_sweeps = gradient_norm(problem, theta, tilt), 0
     while n_sweeps < _MAX_SWEEPS and left > tol * before:
         new = theta.copy()
-        new_sums = sweep(objective, new, sums, users, items, tilt=rows_tilt, n_steps=_ROW_STEPS)
+        new_sums = sweep(objective, new, sums, users, items, tilt=rows_tilt, n_steps=ROW_STEPS)
         norm, n_sweeps = gradient_norm(problem, new, tilt), n_sweeps + 1
         if not norm < left:
             break
@@ -75,31 +73,11 @@ def sweep_everywhere(
         result,
         theta=theta,
         sums=sums,
+        support=np.arange(len(theta)),
         gradient_norm=(before, left),
         n_rows_updated=len(theta),
         n_sweeps=result.n_sweeps + n_sweeps,
         n_products=result.n_products + 2.0 * n_sweeps,
         tilted=tilt is not None,
         complete=left <= tol * before,
-    )
-
-
-def outcome_everywhere(problem: ForgetProblem, result: RowsResult, method: str) -> ForgetOutcome:
-    """Outcome of sweeps that met the tolerance."""
-    before, left = result.gradient_norm
-    status = "solved the rows that the request touches, then swept over all"
-    if result.tilted:
-        status += "; the gradient that training left counts as zero"
-    return ForgetOutcome(
-        result.theta,
-        method,
-        "residual-bounded",
-        status,
-        result.n_sweeps,
-        result.n_products,
-        result.n_rows_updated,
-        (before, left),
-        left + problem.gradient_norm if result.tilted else left,
-        problem.converged,
-        sums=result.sums,
     )

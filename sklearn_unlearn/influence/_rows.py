@@ -86,15 +86,18 @@ def has_row_problems(problem: ForgetProblem) -> bool:
 
 
 def outcome_of(problem: ForgetProblem, result: RowsResult, method: str) -> ForgetOutcome:
-    """Outcome of a result that stays local."""
+    """Outcome of what was solved, in the touched rows or everywhere."""
     before, left = result.gradient_norm
     status = "solved the rows that the request touches"
-    if result.n_sweeps > 1:
+    everywhere = len(result.support) == len(result.theta)
+    if everywhere:
+        status += ", then swept over all"
+    elif result.n_sweeps > 1:
         status += " and those that they move most"
     if result.tilted:
         status += "; the gradient that training left counts as zero"
     slack = 0.0
-    if problem.n_free and result.complete:
+    if problem.n_free and result.complete and not everywhere:
         slack = problem.slack - change_bound(problem, result.theta, result.support)
     return ForgetOutcome(
         result.theta,

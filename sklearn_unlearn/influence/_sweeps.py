@@ -271,5 +271,7 @@ def _touched(outcome: ForgetOutcome) -> ForgetOutcome:
     before, left = outcome.gradient_norm
     share = left / before if before else 0.0
     met = outcome.guarantee == "residual-bounded"
+    tilted = "; the gradient that training left counts as zero" in outcome.status
     status = f"solved the rows that the request touches; {share:.1e} of the gradient is left"
+    status += ", beside what training left" if tilted else ""
     return replace(outcome, status=status, converged=outcome.converged and met)

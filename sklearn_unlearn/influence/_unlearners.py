@@ -22,7 +22,7 @@ from sklearn_unlearn.influence._outcomes import (
 )
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._pruned import solve_pruned
-from sklearn_unlearn.influence._row_sweeps import outcome_everywhere, sweep_everywhere
+from sklearn_unlearn.influence._row_sweeps import sweep_everywhere
 from sklearn_unlearn.influence._rows import has_row_problems, outcome_of, solve_touched
 from sklearn_unlearn.influence._solvers import SOLVERS, Status
 from sklearn_unlearn.objectives import FactorObjective
@@ -36,7 +36,6 @@ Floats = NDArray[Any]
 LOCAL_SHARE = 0.25
 # Share of the gradient that is left when the duality gap is worth looking at.
 _CERTIFYING_TOL = 1e-6
-_REFINE = REFINE
 
 
 class InfluenceUnlearner(BaseEstimator):
@@ -173,7 +172,7 @@ class InfluenceUnlearner(BaseEstimator):
             outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
         finished = not self._tilts(problem) and outcome.guarantee == "residual-bounded"
         if finished and problem.n_free:
-            outcome = self._ending(problem).complete_rank(outcome, float(self._tol or 0.0), _REFINE)
+            outcome = self._ending(problem).complete_rank(outcome, float(self._tol or 0.0), REFINE)
         if self.certify and outcome.guarantee != "refit":
             width = outcome.theta.shape[1] - problem.objective.layout.width
             objective = cast(FactorObjective, problem.objective)
@@ -224,7 +223,7 @@ class InfluenceUnlearner(BaseEstimator):
         tilt = self._tilt(problem)
         result = sweep_everywhere(problem, result, tilt, float(self._tol or 0.0))
         if result.complete:
-            return outcome_everywhere(problem, result, "influence"), result.theta, tilt, Spent()
+            return outcome_of(problem, result, "influence"), result.theta, tilt, Spent()
         spent = Spent(result.gradient_norm[0], result.n_sweeps, result.n_products)
         return None, result.theta, tilt, spent
 
@@ -272,7 +271,7 @@ class InfluenceUnlearner(BaseEstimator):
         saddle = tilt is not None and result.status is Status.NEGATIVE_CURVATURE
         if self._tol is not None and not (result.converged or saddle):
             method = "influence+refine"
-            again = newton(problem.objective, result.theta, goal, _REFINE, tilt=tilt)
+            again = newton(problem.objective, result.theta, goal, REFINE, tilt=tilt)
             result = replace(
                 again,
                 n_steps=result.n_steps + again.n_steps,

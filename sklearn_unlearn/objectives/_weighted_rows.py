@@ -25,12 +25,14 @@ from sklearn_unlearn.utils._interactions import concatenate_ranges
 if TYPE_CHECKING:
     from sklearn_unlearn.objectives._weighted import WeightedObjective
 
-__all__ = ["RowProblem", "row_problem", "solve_users", "sweep"]
+__all__ = ["ROW_STEPS", "RowProblem", "row_problem", "solve_users", "sweep"]
 
 Floats = NDArray[Any]
 
 # Cells whose weights are written out at once: a few megabytes, whatever the data.
 _CELLS_AT_ONCE = 1 << 20
+# Conjugate gradient steps that a row is worth in a sweep: the next one moves its problem anyway.
+ROW_STEPS = 3
 
 
 @dataclass(frozen=True)

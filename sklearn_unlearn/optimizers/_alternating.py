@@ -11,15 +11,13 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._solvers import Status
 from sklearn_unlearn.objectives import WeightedObjective
-from sklearn_unlearn.objectives._weighted_rows import sweep
+from sklearn_unlearn.objectives._weighted_rows import ROW_STEPS, sweep
 from sklearn_unlearn.utils._random import hashed_normal
 
 __all__ = ["minimize_alternating"]
 
 Floats = NDArray[Any]
 
-# A row gets so many conjugate gradient steps a sweep: the next sweep moves its problem anyway.
-_ROW_STEPS = 3
 _START_SCALE = 0.1
 
 
@@ -70,7 +68,7 @@ def minimize_alternating(
     theta[m:] = _START_SCALE * noise / np.sqrt(max(k, 1))
     sums = objective.sums(theta)
     for _ in range(n_sweeps):
-        sums = sweep(objective, theta, sums, np.arange(m), items, n_steps=_ROW_STEPS)
+        sums = sweep(objective, theta, sums, np.arange(m), items, n_steps=ROW_STEPS)
     gtol = tol * objective.gradient_scale
     if not max_iter:
         point = objective.at(theta)

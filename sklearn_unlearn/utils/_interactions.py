@@ -11,6 +11,7 @@ __all__ = [
     "concatenate_ranges",
     "index_dtype",
     "owned",
+    "scan_columns",
     "search_in_rows",
     "sorted_union",
     "without",
@@ -55,6 +56,25 @@ def sorted_union(*arrays: NDArray[Any]) -> NDArray[np.int64]:
     keep = np.ones(len(merged), bool)
     np.not_equal(merged[1:], merged[:-1], out=keep[1:])
     return merged[keep]
+
+
+def scan_columns(
+    indptr: NDArray[Any], indices: NDArray[Any], n_columns: int, columns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Count the cells of some distinct columns; find their rows and positions, column by column."""
+    from sklearn_unlearn.utils._compiled import find_columns, sort_by_column
+
+    indptr, indices = np.asarray(indptr), np.asarray(indices)
+    number = np.full(n_columns, -1, np.int64)
+    number[columns] = np.arange(len(columns))
+    # The last place counts what is not wanted: -1 is its number.
+    lengths = np.zeros(len(columns) + 1, np.int64)
+    room = [np.empty(len(indices) + 1, np.int64) for _ in range(2)]
+    n = find_columns(indptr, indices, number, lengths, *room)
+    found = [np.empty(n, np.int64) for _ in range(2)]
+    starts = np.cumsum(lengths[:-1]) - lengths[:-1]
+    sort_by_column(indices, number, starts, *(one[:n] for one in room), *found)
+    return lengths[:-1], found[0], found[1]
 
 
 def search_in_rows(

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 
 from sklearn_unlearn.influence import _row_sweeps
 from sklearn_unlearn.influence._endings import leftover
-from sklearn_unlearn.influence._row_sweeps import outcome_everywhere, sweep_everywhere
-from sklearn_unlearn.influence._rows import solve_touched
+from sklearn_unlearn.influence._row_sweeps import sweep_everywhere
+from sklearn_unlearn.influence._rows import outcome_of, solve_touched
 from sklearn_unlearn.objectives import WeightedObjective
 from tests.influence.test_rows import FITTED, cells_of, forget_problem, true_norm
 from tests.problems import optimum
@@ -90,7 +90,7 @@ def test_with_a_tilt_the_training_is_left_where_it_was():
     # The part along rotations is none that a model could lose.
     whole = true_norm(problem, asked, twin, result.theta, True)
     assert result.gradient_norm[1] <= whole * (1 + 1e-9)
-    outcome = outcome_everywhere(asked, result, "influence")
+    outcome = outcome_of(asked, result, "influence")
     assert "counts as zero" in outcome.status
     assert outcome.bound == pytest.approx(result.gradient_norm[1] + 1.0)
 

@@ -216,7 +216,7 @@ def no_refinement(monkeypatch):
     from sklearn_unlearn.influence import _unlearners
     from sklearn_unlearn.influence._newton import NewtonSettings
 
-    monkeypatch.setattr(_unlearners, "_REFINE", NewtonSettings(max_steps=1, max_iter=1))
+    monkeypatch.setattr(_unlearners, "REFINE", NewtonSettings(max_steps=1, max_iter=1))
 
 
 def test_missing_the_tolerance_ends_in_a_refit_that_the_report_names(fitted, no_refinement):
