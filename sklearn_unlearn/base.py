@@ -16,8 +16,6 @@ snapshot are those of the estimator, and no hook may write to them.
 
 from __future__ import annotations
 
-import threading
-import weakref
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +26,7 @@ from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
 from sklearn_unlearn.utils._ranking import best_items
+from sklearn_unlearn.utils._snapshots import lock_of, snapshot
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
 from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items
 
@@ -35,22 +34,6 @@ __all__ = ["ForgetMixin", "ForgetRequest", "RecommenderMixin", "validate_forget_
 
 # Scores are made for so many cells at a time: 32 MiB in float64.
 _CELLS_AT_ONCE = 2**22
-
-# Kept beside the models and not on them, so that no lock is ever pickled or copied.
-_LOCKS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-_LOCKS_GUARD = threading.Lock()
-
-
-def _lock_of(model: Any) -> Any:
-    with _LOCKS_GUARD:
-        return _LOCKS.setdefault(model, threading.RLock())
-
-
-def _snapshot(model: Any) -> Any:
-    """Return a shallow copy whose attributes belong to one moment (a dict copy is atomic)."""
-    view = object.__new__(type(model))
-    view.__dict__ = model.__dict__.copy()
-    return view
 
 
 class _InteractionsMixin:
@@ -141,8 +124,8 @@ class ForgetMixin(_InteractionsMixin):
             With ``missing="raise"``, if the model was never trained on part of the request.
         """
         check_is_fitted(self)
-        with _lock_of(self):
-            before = _snapshot(self)
+        with lock_of(self):
+            before = snapshot(self)
             request = validate_forget_request(
                 before._interactions, interactions, users, items, missing
             )
@@ -241,7 +224,7 @@ class RecommenderMixin(_InteractionsMixin):
             If both or none of `X` and `users` are passed, or an argument is out of range.
         """
         check_is_fitted(self)
-        view = _snapshot(self)
+        view = snapshot(self)
         shape = view._interactions.shape
         if (X is None) == (users is None):
             raise ValueError(
@@ -286,7 +269,7 @@ class RecommenderMixin(_InteractionsMixin):
             If the model is not fitted.
         """
         check_is_fitted(self)
-        view = _snapshot(self)
+        view = snapshot(self)
         return view._score_rows(view._check_rows(X))
 
     def predict_pairs(self, pairs: Any) -> NDArray[Any]:
@@ -312,7 +295,7 @@ class RecommenderMixin(_InteractionsMixin):
             If the shape is wrong or a position is out of range.
         """
         check_is_fitted(self)
-        view = _snapshot(self)
+        view = snapshot(self)
         return view._score_pairs(*as_pairs(pairs, view._interactions.shape, "pairs"))
 
     def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:

@@ -20,6 +20,7 @@ from sklearn_unlearn import base
 from sklearn_unlearn._requests import validate_forget_request
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils import _snapshots
 from sklearn_unlearn.utils._ranking import top_k
 from sklearn_unlearn.utils._tags import get_forget_tags
 from tests.cases import RidgeRecommender
@@ -273,10 +274,10 @@ def test_requests_on_one_model_wait_for_each_other():
 def test_locks_are_neither_copied_nor_pickled_and_die_with_the_model():
     model = fitted().forget(users=0)
     assert pickle.loads(pickle.dumps(model)).forget(users=1)._interactions.n_interactions
-    assert copy.deepcopy(model) not in base._LOCKS and model in base._LOCKS
-    n_locks = len(base._LOCKS)
+    assert copy.deepcopy(model) not in _snapshots._LOCKS and model in _snapshots._LOCKS
+    n_locks = len(_snapshots._LOCKS)
     del model
-    assert len(base._LOCKS) < n_locks
+    assert len(_snapshots._LOCKS) < n_locks
 
 
 def test_unfitted_models_and_missing_hooks_say_so():

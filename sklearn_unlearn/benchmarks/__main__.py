@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_unlearn.benchmarks import _run
 from sklearn_unlearn.benchmarks._als import run_als
 from sklearn_unlearn.benchmarks._compare import Plan
+from sklearn_unlearn.benchmarks._encode import run_encode
 from sklearn_unlearn.benchmarks._estimators import (
     learns_from_positives,
     make_estimator,
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(with_command(list(sys.argv[1:] if argv is None else argv), parser))
     try:
+        if options.command == "encode":
+            return run_encode(options)
         plan, run = _prepare(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")

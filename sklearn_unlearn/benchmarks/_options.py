@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_unlearn.benchmarks._als import ALS_REQUESTS, ALS_SETTINGS
+from sklearn_unlearn.benchmarks._encode import IDS, LIBRARIES
 from sklearn_unlearn.benchmarks._estimators import ESTIMATORS, PRESETS, SETTINGS
 from sklearn_unlearn.benchmarks._requests import REQUESTS
 from sklearn_unlearn.benchmarks._scale import EXPANSIONS, SCALE_SETTINGS
@@ -29,6 +30,7 @@ commands (COMMAND --help lists the options of each):
   ifru     flip labels, fit, forget the flipped: the protocol of the IFRU paper
   als      ALS, fitted here and taken over, against refits by implicit
   scale    time and memory of ALS as the data grow, beside implicit
+  encode   time and memory of InteractionEncoder, by library and kind of ids
 """
 
 _PROBLEM = """\
@@ -41,11 +43,12 @@ def with_command(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
     """Put in the command that was left out."""
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         return ["forget", *argv]
-    if argv[0] not in (*_COMMANDS, "-h", "--help"):
+    if argv[0] not in (*_COMMANDS, "encode", "-h", "--help"):
         parser.exit(
             2,
             f"{parser.prog}: error: Got the command {argv[0]!r}; expected "
-            f"{', '.join(_COMMANDS)}. Choose one, or leave it out for forget.\n",
+            f"{', '.join(_COMMANDS)}. Choose one, or leave it out for forget; encode measures the "
+            "encoder.\n",
         )
     return argv
 
@@ -87,6 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_als(made["als"])
     _add_scale(made["scale"])
+    _add_encode(commands.add_parser("encode", allow_abbrev=False))
     return parser
 
 
@@ -110,6 +114,20 @@ def _add_scale(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     # A model is enough to forget from: its training is not what is measured.
     parser.set_defaults(settings=list(SCALE_SETTINGS), n_sweeps=2, max_iter=0)
+
+
+def _add_encode(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    for name, size in (("events", 1_000_000), ("users", 1_000_000), ("items", 100_000)):
+        add(f"--n-{name}", type=_count_from(1), default=size, metavar="NUMBER",
+            help="made ones (default: %(default)s)")  # fmt: skip
+    for option, known in (("--libraries", LIBRARIES), ("--ids", IDS)):
+        add(option, type=_words_of(known), default=list(known), metavar="NAMES",
+            help=f"of {','.join(known)} (default: all)")  # fmt: skip
+    add("--repeats", type=_count_from(1), default=3, help="timed calls (default: %(default)s)")
+    add("--seed", type=_count_from(0), default=0, help="of the data (default: 0)")
+    add("--json", type=Path, metavar="FILE", help="also write everything to a file")
+    add("--quiet", action="store_true", help="print no progress")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -179,6 +197,15 @@ def _file(path: str) -> str:
 def _words(text: str) -> list[str]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     return _expect(words, text, "names separated by commas", "Name at least one.")
+
+
+def _words_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def words(text: str) -> list[str]:
+        found = _words(text)
+        _expect(set(found) <= set(known), text, f"some of {', '.join(known)}", "Name these only.")
+        return found
+
+    return words
 
 
 def _counts(text: str) -> list[int]:

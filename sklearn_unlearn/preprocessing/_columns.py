@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["EventTable", "make_events", "read_column", "read_events", "read_values"]
+__all__ = ["EventTable", "make_events", "read_column", "read_events", "table_kind"]
 
 _KINDS = "a pandas, polars or pyarrow frame, a dict of columns, or an array of 2 or 3 columns"
 
@@ -24,33 +25,59 @@ class EventTable:
     item: Any
     value: Any
     value_name: str
+    time: Any = None
     text_values: bool = False  # a str array has no other way to hold a number
 
 
-def read_events(events: Any, user: str, item: str, value: str | None) -> EventTable:
-    """Find the columns of user ids, item ids and (where `value` is a name) values."""
+def read_events(
+    events: Any,
+    user: str,
+    item: str,
+    value: str | None = None,
+    time: str | None = None,
+    *,
+    pairs: bool = False,
+) -> EventTable:
+    """Find the columns of user ids, item ids and (where they have a name) values and times.
+
+    With `pairs` an array may have columns beyond the first two, which are not read.
+    """
     if isinstance(events, np.ndarray):
-        return _from_array(events, value)
-    wanted = [name for name in (user, item, value) if name is not None]
-    if _is_column_mapping(events):
-        kind, names, column = "dict", list(events.keys()), events.__getitem__
-    else:
-        frame = _as_frame(events)
-        kind, names, column = frame.implementation.value, frame.columns, frame.get_column
+        return _from_array(events, value, time, pairs)
+    wanted = [name for name in (user, item, value, time) if name is not None]
+    kind, names, column = _open(events)
     absent = [name for name in wanted if name not in names]
     if absent:
         raise ValueError(
             f"The events have no column {', '.join(map(repr, absent))}; expected the columns "
             f"{wanted}, got {list(names)}. Rename the columns, or say how they are called: "
-            "InteractionEncoder(user=..., item=..., value=...)."
+            "InteractionEncoder(user=..., item=..., value=..., timestamp=...)."
         )
-    columns = [column(name) for name in wanted]
+    columns = {name: column(name) for name in wanted}
     if kind == "dict":
-        columns = [_as_column(data, name) for data, name in zip(columns, wanted, strict=True)]
-        _check_lengths(columns, wanted)
+        columns = {name: _as_column(data, name) for name, data in columns.items()}
+        _check_lengths(list(columns.values()), wanted)
     return EventTable(
-        kind, columns[0], columns[1], columns[2] if value is not None else None, value or "value"
+        kind,
+        columns[user],
+        columns[item],
+        None if value is None else columns[value],
+        value or "value",
+        None if time is None else columns[time],
     )
+
+
+def table_kind(events: Any) -> str:
+    """Return the kind of a table of events, for `make_events`: "array", "dict" or a library."""
+    return "array" if isinstance(events, np.ndarray) else _open(events)[0]
+
+
+def _open(events: Any) -> tuple[str, list[str], Callable[[str], Any]]:
+    """Return the kind of a table with named columns, their names, and how to get one."""
+    if _is_column_mapping(events):
+        return "dict", list(events.keys()), events.__getitem__
+    frame = _as_frame(events)
+    return frame.implementation.value, frame.columns, frame.get_column
 
 
 def _is_column_mapping(events: Any) -> bool:
@@ -78,22 +105,40 @@ def _as_frame(events: Any) -> Any:
         ) from error
 
 
-def _from_array(events: np.ndarray, value: str | None) -> EventTable:
-    """Read columns by their position: user, item and, where there is a third one, value."""
-    if events.ndim != 2 or events.shape[1] not in (2, 3):
-        raise ValueError(
-            f"Got an array of events of shape {events.shape}; expected (n_events, 2) for user and "
-            "item or (n_events, 3) for user, item and value. Select the columns first."
-        )
-    if value is not None and events.shape[1] == 2:
+def _from_array(events: np.ndarray, value: str | None, time: str | None, pairs: bool) -> EventTable:
+    """Read columns by their position: user, item and, where there are more, value and time."""
+    _check_width(events, time, pairs)
+    n_columns = events.shape[1]
+    if value is not None and n_columns == 2:
         raise ValueError(
             f"Got an array of events of 2 columns with value={value!r}; expected a third column "
             "with the values. Add it, or use value=None to count events."
         )
-    values = events[:, 2] if events.shape[1] == 3 else None
     return EventTable(
-        "array", events[:, 0], events[:, 1], values, value or "value", text_values=True
+        "array",
+        events[:, 0],
+        events[:, 1],
+        events[:, 2] if n_columns > 2 else None,
+        value or "value",
+        events[:, 3] if n_columns > 3 else None,
+        text_values=True,
     )
+
+
+def _check_width(events: np.ndarray, time: str | None, pairs: bool) -> None:
+    plain = "(n_events, 2) for user and item or (n_events, 3) for user, item and value"
+    widths: tuple[int, ...] = (2, 3)
+    expected, advice = plain, "Select the columns first."
+    if pairs:
+        widths = (2, 3, 4)
+    elif time is not None:
+        widths = (4,)
+        expected = f"(n_events, 4) for user, item, value and time, because of timestamp={time!r}"
+        advice = "Add the columns, or pass a frame or a dict, where columns have names."
+    if events.ndim != 2 or events.shape[1] not in widths:
+        raise ValueError(
+            f"Got an array of events of shape {events.shape}; expected {expected}. {advice}"
+        )
 
 
 def _as_column(data: Any, name: str) -> Any:
@@ -136,69 +181,11 @@ def _check_lengths(columns: list[Any], names: list[str]) -> None:
         )
 
 
-def read_values(column: Any, name: str, *, text: bool = False) -> np.ndarray:
-    """Turn a column of values into finite float64, or say in which row the first bad one is."""
-    import narwhals as nw
-
-    if isinstance(column, nw.Series):
-        _refuse_missing_values(int(column.null_count()), len(column), name)
-        column = column.to_numpy() if column.dtype.is_numeric() else np.array(column.to_list(), "O")
-    if isinstance(column, list):
-        holder = np.empty(len(column), object)
-        holder[:] = column
-        column = holder
-    if column.dtype.kind == "b" or (
-        column.dtype.kind == "O"
-        and any(issubclass(kind, bool | np.bool_) for kind in set(map(type, column)))
-    ):
-        _refuse_bool(name)
-    values = _to_float(column, name, text)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        raise ValueError(
-            f"The value column {name!r} holds NaN or inf in {len(bad)} of {len(values)} events "
-            f"(first in row {bad[0]}); expected finite numbers. Drop or fill these rows."
-        )
-    return values
-
-
-def _to_float(column: np.ndarray, name: str, text: bool) -> np.ndarray:
-    """Convert to float64; text only where the container could hold nothing else."""
-    allowed = "iufOU" if text else "iufO"
-    try:
-        if column.dtype.kind not in allowed:
-            raise TypeError(column.dtype.name)
-        if column.dtype.kind == "O":
-            if not text and any(issubclass(kind, str) for kind in set(map(type, column))):
-                raise TypeError("str")
-            # None is missing, not a wrong type: NaN is reported with its row.
-            column = np.array([np.nan if x is None else float(x) for x in column], np.float64)
-        return column.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"The value column {name!r} is not numeric; expected real numbers without gaps. "
-            "Convert it to float first."
-        ) from error
-
-
-def _refuse_missing_values(n_missing: int, n: int, name: str) -> None:
-    if n_missing:
-        raise ValueError(
-            f"The value column {name!r} is missing in {n_missing} of {n} events; expected finite "
-            "numbers. Drop or fill these rows."
-        )
-
-
-def _refuse_bool(name: str) -> None:
-    raise TypeError(
-        f"The value column {name!r} is boolean; expected numbers, because False would become 0, "
-        "which means 'not observed'. Map it to +1 / -1 for labels, or keep the true rows and use "
-        "value=None."
-    )
-
-
 def make_events(kind: str, columns: dict[str, np.ndarray]) -> Any:
-    """Build a table of the kind that `read_events` saw."""
+    """Build a table of a kind that `table_kind` names.
+
+    An array has a column for each of `columns`, in their order, and holds objects.
+    """
     if kind == "dict":
         return columns
     if kind == "array":

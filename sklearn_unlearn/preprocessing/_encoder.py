@@ -9,16 +9,22 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._compat import StrOptions
+from ..utils._compat import StrOptions, align_sparse
 from ._assemble import assemble
-from ._columns import EventTable, make_events, read_column, read_events, read_values
-from ._guards import refuse_in_diagram, refuse_unknown
-from ._vocabulary import Vocabulary, read_ids
+from ._columns import EventTable, read_events
+from ._ids import read_ids
+from ._lookup import IdLookupMixin
+from ._numbers import read_values, time_order
+from ._vocabulary import Vocabulary
 
 __all__ = ["InteractionEncoder"]
 
+SparseMatrix = sparse.csr_matrix | sparse.csr_array
 
-class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+
+class InteractionEncoder(
+    IdLookupMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Turn events with ids into the sparse user-item matrix that recommenders learn from.
 
     Estimators speak positions: row u of X is a user, column i an item. The encoder knows which id
@@ -29,28 +35,43 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     ----------
     user, item : str, default="user", "item"
         Names of the columns that hold the ids. Ids may be integers of up to 64 bits, text, UUIDs
-        or objects of any one type that can be hashed and sorted.
+        or objects of any one type that can be hashed and sorted. A category is its value.
     value : str or None, default=None
         Name of the column of values (ratings, labels of +1 / -1, counts). None: an event counts
         as 1. In an array of events the third column, where there is one, holds the values.
     duplicates : {"sum", "last", "max", "error"}, default="sum"
         What becomes of several events of one user and one item: their values are added, the last
-        in the order of the table counts, the largest counts, or an error is raised.
+        counts, the largest counts, or an error is raised.
     unknown : {"error", "ignore"}, default="error"
         What becomes of ids that `fit` did not see or `forget_users` erased. "ignore": `transform`
         leaves their events out; the other methods give the position -1.
+    timestamp : str or None, default=None
+        Name of the column of times: numbers or datetimes, none of them missing. With
+        ``duplicates="last"`` the last event in time counts, of several at one time the one
+        furthest down the table; None takes the order of the table. Other rules do not read the
+        column, which must be there all the same.
 
     Attributes
     ----------
     n_users_, n_items_ : int
         Number of positions, those of forgotten users included.
 
+    See Also
+    --------
+    sklearn_unlearn.datasets.load_interactions : Read events from a file.
+
     Notes
     -----
     Tables of events may be frames of pandas, polars or pyarrow (through narwhals), dicts of columns
-    (`sklearn_unlearn.datasets.Events` too), or arrays of shape (n_events, 2) or (n_events, 3).
+    (`sklearn_unlearn.datasets.Events` too), or arrays of shape (n_events, 2) or (n_events, 3); with
+    `timestamp`, which no array can name, of shape (n_events, 4), the last column being the time.
     A cell that comes out as 0 means "not observed" to the recommenders; `transform` drops it with a
-    warning.
+    warning. Matrices are what scikit-learn is configured to give out: `csr_matrix`, or `csr_array`
+    after ``sklearn.set_config(sparse_interface="sparray")``.
+
+    `encode_users`, `encode_items` and `encode_pairs` turn ids into positions, `decode_users` and
+    `decode_items` positions into ids. `transform_new_users` makes rows of users whom the model has
+    never seen, to recommend to them.
 
     Examples
     --------
@@ -60,10 +81,11 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     >>> encoder.fit_transform(events).toarray()
     array([[2.5, 0. ],
            [5. , 4. ]])
-    >>> encoder.get_feature_names_out()
-    array([10, 30], dtype=object)
-    >>> encoder.encode_users(["bo"])
-    array([1])
+    >>> encoder.encode_users(["bo"]), encoder.decode_items([0, 1])
+    (array([1]), array([10, 30]))
+    >>> users, X = encoder.transform_new_users({"user": ["di"], "item": [30], "stars": [1.0]})
+    >>> users, X.toarray()
+    (array(['di'], dtype=object), array([[0., 1.]]))
     >>> encoder.forget_users(["al"])
     <InteractionEncoder(value='stars') of 2 users (1 forgotten) and 2 items>
     """
@@ -74,6 +96,7 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         "value": [str, None],
         "duplicates": [StrOptions({"sum", "last", "max", "error"})],
         "unknown": [StrOptions({"error", "ignore"})],
+        "timestamp": [str, None],
     }
 
     def __init__(
@@ -84,12 +107,14 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         *,
         duplicates: str = "sum",
         unknown: str = "error",
+        timestamp: str | None = None,
     ):
         self.user = user
         self.item = item
         self.value = value
         self.duplicates = duplicates
         self.unknown = unknown
+        self.timestamp = timestamp
 
     def fit(self, events: Any, y: Any = None) -> InteractionEncoder:
         """Learn the ids of users and items.
@@ -109,15 +134,16 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         Raises
         ------
         TypeError
-            `events` is no table, or ids are of mixed types, boolean or fractional.
+            `events` is no table, ids are of mixed types, boolean or fractional, or values or times
+            are of a wrong type.
         ValueError
-            There are no events, a column is absent, an id is missing, or a value is missing, NaN
-            or infinite.
+            There are no events, a column is absent, an id is missing, or a value or a time is
+            missing, NaN or (values) infinite.
         """
         self._learn(events)
         return self
 
-    def fit_transform(self, events: Any, y: Any = None) -> sparse.csr_array:
+    def fit_transform(self, events: Any, y: Any = None) -> SparseMatrix:
         """Learn the ids and return the matrix of the same events.
 
         Parameters
@@ -129,12 +155,12 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
         Returns
         -------
-        X : csr_array of shape (n_users, n_items)
+        X : csr_matrix or csr_array of shape (n_users, n_items)
             float64, sorted, without duplicates.
         """
-        return self._matrix(*self._learn(events))
+        return self._matrix(*self._learn(events), self.n_users_)
 
-    def transform(self, events: Any) -> sparse.csr_array:
+    def transform(self, events: Any) -> SparseMatrix:
         """Return the matrix of events of known ids.
 
         Parameters
@@ -144,7 +170,7 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
         Returns
         -------
-        X : csr_array of shape (n_users, n_items)
+        X : csr_matrix or csr_array of shape (n_users, n_items)
             float64, sorted, without duplicates.
 
         Raises
@@ -155,171 +181,58 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             A pair occurs twice and ``duplicates="error"``; and as in `fit`.
         """
         check_is_fitted(self)
-        table = read_events(events, self.user, self.item, self.value)
-        users, items = self._positions(table)
-        values = self._values(table)
-        known = (users >= 0) & (items >= 0)
-        return self._matrix(users[known], items[known], values[known])
+        table = self._read(events)
+        users, items = self._encode(table.user, "user"), self._encode(table.item, "item")
+        return self._matrix(users, items, *self._numbers(table), self.n_users_)
 
-    def encode_pairs(self, events: Any) -> np.ndarray:
-        """Return the positions of the user and the item of each event; values are not looked at.
+    def transform_new_users(self, events: Any) -> tuple[np.ndarray, SparseMatrix]:
+        """Return the users of some events and their matrix, whether or not `fit` saw the users.
+
+        Such rows are for ``recommend(X)``. The ids of `fit`'s users play no part and stay as they
+        are.
 
         Parameters
         ----------
         events : table of n_events rows
-            See Notes of the class.
+            See Notes of the class; it may be empty.
 
         Returns
         -------
-        pairs : ndarray of shape (n_events, 2)
-            int64; -1 for an unknown id where ``unknown="ignore"``.
-        """
-        check_is_fitted(self)
-        table = read_events(events, self.user, self.item, None)
-        return np.column_stack(self._positions(table))
-
-    def encode_users(self, ids: Any) -> np.ndarray:
-        """Return the positions of users.
-
-        Parameters
-        ----------
-        ids : list, array or series of n_ids ids
-            A single id must be wrapped in a list.
-
-        Returns
-        -------
-        users : ndarray of shape (n_ids,)
-            int64; -1 for an unknown id where ``unknown="ignore"``.
-        """
-        check_is_fitted(self)
-        return self._encode(read_column(ids, "user ids"), "user")
-
-    def encode_items(self, ids: Any) -> np.ndarray:
-        """Return the positions of items.
-
-        Parameters
-        ----------
-        ids : list, array or series of n_ids ids
-            A single id must be wrapped in a list.
-
-        Returns
-        -------
-        items : ndarray of shape (n_ids,)
-            int64; -1 for an unknown id where ``unknown="ignore"``.
-        """
-        check_is_fitted(self)
-        return self._encode(read_column(ids, "item ids"), "item")
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Return a matrix as a table of events, of the kind that `fit` was given.
-
-        Parameters
-        ----------
-        X : {sparse, dense} of shape (n_users, n_items)
-            Matrix of values; zeros are not observed.
-
-        Returns
-        -------
-        events : frame, dict or array
-            User ids, item ids and values (float64, in a column called `value` or "value") of the
-            nonzero cells, by row and column.
-
-        Raises
-        ------
-        ValueError
-            X has another shape, or values in the row of a forgotten user, whose id is gone.
-        """
-        check_is_fitted(self)
-        shape = (self.n_users_, self.n_items_)
-        if np.shape(X) != shape:
-            raise ValueError(
-                f"Got X of shape {np.shape(X)}; expected (n_users, n_items) = {shape}. Pass a "
-                "matrix of the users and items that fit saw."
-            )
-        matrix = sparse.csr_array(X, dtype=np.float64, copy=True)
-        matrix.sum_duplicates()
-        cells = matrix.tocoo()
-        kept = cells.data != 0
-        users, items = (index[kept] for index in cells.coords)
-        try:
-            user_ids = self._users.at(users)
-        except KeyError as error:
-            raise ValueError(
-                f"X has {error.args[0]} values in rows of forgotten users; expected these rows to "
-                "be empty, since their ids are erased. Forget the users in the matrix as well."
-            ) from None
-        columns = {self.user: user_ids, self.item: self._items.at(items)}
-        columns[self._value_name] = cells.data[kept]
-        return make_events(self._kind, columns)
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the item ids, by position.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored.
-
-        Returns
-        -------
-        ids : ndarray of shape (n_items,)
-            dtype object.
-        """
-        check_is_fitted(self)
-        refuse_in_diagram()
-        names = np.empty(self.n_items_, object)
-        names[:] = self._items.ids.tolist()
-        return names
-
-    def forget_users(self, ids: Any, *, missing: str = "raise") -> InteractionEncoder:
-        """Erase the ids of users; their positions stay, without an id.
-
-        An erased id is unknown from then on. No position moves, so a fitted model still matches.
-
-        Parameters
-        ----------
-        ids : list, array or series
-            Ids of users to erase.
-        missing : {"raise", "ignore"}, default="raise"
-            Whether an id that is not known is an error. Nothing changes in that case.
-
-        Returns
-        -------
-        self : InteractionEncoder
-            The encoder.
+        ids : ndarray of shape (n_new_users,)
+            The distinct users, ascending: int64 or uint64 where ids are integers, else object.
+        X : csr_matrix or csr_array of shape (n_new_users, n_items)
+            Row k is the user ``ids[k]``, columns are the items that `fit` saw. A user with none but
+            unknown items has an empty row where ``unknown="ignore"``.
 
         Raises
         ------
         UnknownInteractionError
-            An id is not known and ``missing="raise"``.
+            An item is not known and ``unknown="error"``.
+        ValueError
+            A pair occurs twice and ``duplicates="error"``; and as in `fit`.
         """
         check_is_fitted(self)
-        if missing not in ("raise", "ignore"):
-            raise ValueError(
-                f"Got missing={missing!r}; expected 'raise' or 'ignore'. Choose one of these."
-            )
-        column = read_ids(read_column(ids, "user ids"), "user")
-        positions = self._users.lookup(column, "user")
-        if missing == "raise":
-            refuse_unknown(positions, column, "user")
-        # One assignment of a new object: a reader sees the ids before or after, never between.
-        self._users = self._users.without(positions)
-        return self
+        table = self._read(events)
+        users, rows = Vocabulary.learn(read_ids(table.user, "user"), "user")
+        items = self._encode(table.item, "item")
+        return users.ids, self._matrix(rows, items, *self._numbers(table), users.size)
 
-    def _learn(self, events: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Fit, and return positions and values of the events."""
+    def _learn(self, events: Any) -> tuple[Any, ...]:
+        """Fit, and return positions, values and order of the events."""
         self._validate_params()
-        if len({self.user, self.item, self.value}) < 3:
+        names = [self.user, self.item, self.value, self.timestamp]
+        names = [name for name in names if name is not None]
+        if len(set(names)) < len(names):
             raise ValueError(
-                f"Got user={self.user!r}, item={self.item!r}, value={self.value!r}; expected three "
-                "different columns. Name each column once."
+                f"Got user={self.user!r}, item={self.item!r}, value={self.value!r}, timestamp="
+                f"{self.timestamp!r}; expected different columns. Name each column once."
             )
-        table = read_events(events, self.user, self.item, self.value)
+        table = self._read(events)
         if not len(table.user):
             raise ValueError(
                 "Got a table of 0 events; expected at least one. Check how the events are read."
             )
-        values = self._values(table)
+        values, order = self._numbers(table)
         users, user_codes = Vocabulary.learn(read_ids(table.user, "user"), "user")
         items, item_codes = Vocabulary.learn(read_ids(table.item, "item"), "item")
         name = table.value_name
@@ -333,27 +246,30 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             n_users_=users.size,
             n_items_=items.size,
         )
-        return user_codes, item_codes, values
+        return user_codes, item_codes, values, order
 
-    def _values(self, table: EventTable) -> np.ndarray:
-        if table.value is None:
-            return np.ones(len(table.user))
-        return read_values(table.value, table.value_name, text=table.text_values)
+    def _read(self, events: Any) -> EventTable:
+        return read_events(events, self.user, self.item, self.value, self.timestamp)
 
-    def _positions(self, table: EventTable) -> tuple[np.ndarray, np.ndarray]:
-        return self._encode(table.user, "user"), self._encode(table.item, "item")
+    def _numbers(self, table: EventTable) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the values, None for ones, and the order of rows, None for that of the table."""
+        values, order, text = None, None, table.text_values
+        if table.value is not None:
+            values = read_values(table.value, table.value_name, text=text)
+        if self.timestamp is not None and self.duplicates == "last":
+            order = time_order(table.time, self.timestamp, text=text)
+        return values, order
 
-    def _encode(self, column: Any, role: str) -> np.ndarray:
-        vocabulary = self._users if role == "user" else self._items
-        ids = read_ids(column, role)
-        positions = vocabulary.lookup(ids, role)
-        if self.unknown == "error":
-            refuse_unknown(positions, ids, role)
-        return positions
-
-    def _matrix(self, users: np.ndarray, items: np.ndarray, values: np.ndarray) -> sparse.csr_array:
-        shape = (self.n_users_, self.n_items_)
-        return assemble(users, items, values, shape, self.duplicates)
+    def _matrix(
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        values: np.ndarray | None,
+        order: np.ndarray | None,
+        n_users: int,
+    ) -> SparseMatrix:
+        shape = (n_users, self.n_items_)
+        return align_sparse(assemble(users, items, values, shape, self.duplicates, order))
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_users" in self.__dict__
@@ -362,13 +278,14 @@ class InteractionEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.dict = True
-        tags.no_validation = True
+        tags.input_tags.two_d_array = False
         return tags
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         text = super().__repr__(N_CHAR_MAX)
         if not self.__sklearn_is_fitted__():
             return text
-        n_forgotten = self._users.size - len(self._users.ids)
+        users = self._users
+        n_forgotten = users.size - len(users.ids)
         forgotten = f" ({n_forgotten} forgotten)" if n_forgotten else ""
         return f"<{text} of {self.n_users_} users{forgotten} and {self.n_items_} items>"

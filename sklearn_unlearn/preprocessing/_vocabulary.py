@@ -1,121 +1,18 @@
-"""Ids of one kind and their positions: canonical columns of ids, and the sorted vocabulary."""
+"""The sorted vocabulary: ids of one kind and the position of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-__all__ = ["IdColumn", "Vocabulary", "read_ids"]
+from ._ids import IdColumn, refuse_unsortable
+
+__all__ = ["Vocabulary"]
 
 _INT64_MAX = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class IdColumn:
-    """Ids of one kind: an int64 or uint64 array, or a list of objects of one type.
-
-    ``kind`` is ``"int"``, the name of that type, or None for an empty column.
-    """
-
-    data: Any
-    kind: str | None
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-
-def read_ids(column: Any, role: str) -> IdColumn:
-    """Bring a column (array, list or wrapped series) into canonical form.
-
-    Integers of any width become int64, or uint64 where they need it; whole floats become integers,
-    as a frame writes integers that once stood beside a gap; text becomes ``str``.
-    """
-    import narwhals as nw
-
-    if isinstance(column, nw.Series):
-        n_missing = int(column.null_count())
-        if n_missing:
-            _refuse_missing(n_missing, len(column), role)
-        plain = column.dtype.is_integer() or column.dtype.is_float() or column.dtype == nw.Boolean
-        wide = column.dtype in (nw.Int128, nw.UInt128)
-        column = column.to_numpy() if plain and not wide else column.to_list()
-    if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
-        return _from_numbers(column, role)
-    return _from_objects(column.tolist() if isinstance(column, np.ndarray) else column, role)
-
-
-def _from_numbers(array: np.ndarray, role: str) -> IdColumn:
-    if array.dtype.kind == "b":
-        _refuse_bool(role)
-    if not len(array):
-        return IdColumn([], None)  # np.array([]) is float64 whatever it would have held
-    if array.dtype.kind == "f":
-        missing = int(np.isnan(array).sum())
-        if missing:
-            _refuse_missing(missing, len(array), role)
-        if not (np.abs(array) <= 2**53).all() or (array != np.floor(array)).any():
-            raise TypeError(
-                f"The {role} ids are fractional or too large floats; expected integers, text or "
-                "other exact ids. Convert them to int or str where they are read."
-            )
-        return IdColumn(array.astype(np.int64), "int")
-    if array.dtype.kind == "u" and int(array.max()) > _INT64_MAX:
-        return IdColumn(array.astype(np.uint64), "int")
-    return IdColumn(array.astype(np.int64), "int")
-
-
-def _from_objects(values: list[Any], role: str) -> IdColumn:
-    types = set(map(type, values))
-    if not types:
-        return IdColumn([], None)
-    gaps = {kind for kind in types if kind.__name__ in ("NoneType", "NAType", "NaTType")}
-    if gaps or (float in types and any(type(x) is float and x != x for x in values)):
-        n_missing = sum(type(x) in gaps or (type(x) is float and x != x) for x in values)
-        _refuse_missing(n_missing, len(values), role)
-    if any(issubclass(kind, bool | np.bool_) for kind in types):
-        _refuse_bool(role)
-    if all(issubclass(kind, str) for kind in types):
-        return IdColumn(values if types == {str} else list(map(str, values)), "str")
-    if all(issubclass(kind, int | np.integer) for kind in types):
-        return IdColumn(_to_integers(values, role), "int")
-    if all(issubclass(kind, float | np.floating) for kind in types):
-        return _from_numbers(np.array(values, np.float64), role)
-    if len(types) > 1:
-        names = ", ".join(sorted(kind.__name__ for kind in types))
-        raise TypeError(
-            f"The {role} ids are of mixed types ({names}); expected one type. Convert the column, "
-            "for example with astype(str)."
-        )
-    return IdColumn(values, types.pop().__name__)
-
-
-def _to_integers(values: list[Any], role: str) -> np.ndarray:
-    smallest, largest = min(values), max(values)
-    if largest <= _INT64_MAX and smallest >= -_INT64_MAX - 1:
-        return np.array(values, np.int64)
-    if smallest >= 0 and largest <= np.iinfo(np.uint64).max:
-        return np.array(values, np.uint64)
-    raise ValueError(
-        f"The {role} ids hold integers that no 64-bit type can hold together; expected int64 or "
-        "uint64. Convert the ids to str."
-    )
-
-
-def _refuse_missing(n_missing: int, n: int, role: str) -> NoReturn:
-    raise ValueError(
-        f"{n_missing} of {n} {role} ids are missing (None or NaN); expected an id in every row. "
-        "Drop these rows, or give them an id."
-    )
-
-
-def _refuse_bool(role: str) -> NoReturn:
-    raise TypeError(
-        f"The {role} ids are boolean; expected integers, text or other ids. Check that the column "
-        "is the right one."
-    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,42 +43,35 @@ class Vocabulary:
 
     @classmethod
     def learn(cls, column: IdColumn, role: str) -> tuple[Vocabulary, np.ndarray]:
-        """Give each distinct id a position; return the position of each entry of `column` too."""
-        if isinstance(column.data, np.ndarray):
-            ids, codes = np.unique(column.data, return_inverse=True)
+        """Give each distinct id a position; return the position of each row of `column` too."""
+        if isinstance(column.distinct, np.ndarray):
+            ids, codes = column.distinct, column.codes
         else:
-            try:
-                distinct = sorted(set(column.data))
-            except TypeError as error:
-                raise TypeError(
-                    f"The {role} ids are of type {column.kind}, which cannot be hashed and sorted; "
-                    "expected integers, text or UUIDs. Convert them to str."
-                ) from error
-            # From an empty array: np.array(list of tuples) would become two-dimensional.
-            ids = np.empty(len(distinct), object)
-            ids[:] = distinct
-            table = dict(zip(distinct, range(len(distinct)), strict=True))
-            codes = np.fromiter(map(table.__getitem__, column.data), np.int64, len(column))
-        vocabulary = cls(ids, np.arange(len(ids)), len(ids), str(column.kind))
-        return vocabulary, codes.astype(np.int64, copy=False)
+            ids, rank = _sort(column, role)
+            codes = rank[column.codes]
+        return cls(ids, np.arange(len(ids)), len(ids), str(column.kind)), codes
 
     def lookup(self, column: IdColumn, role: str) -> np.ndarray:
-        """Return the position of each id, int64, -1 where it is unknown."""
+        """Return the position of each row's id, -1 where it is unknown."""
         if column.kind is None or not len(self.ids):
-            return np.full(len(column), -1, np.int64)
+            return np.full(len(column), -1, column.codes.dtype)
         if column.kind != self.kind:
             raise TypeError(
                 f"The {role} ids are of type {column.kind}; expected {self.kind}, as in fit. "
                 f"Convert them to {self.kind}."
             )
-        if isinstance(column.data, np.ndarray):
-            return self._lookup_integers(column.data)
-        if len(column) * 8 < len(self.ids):  # a table of the whole vocabulary would cost more
-            query = np.empty(len(column), object)
-            query[:] = column.data
-            return self._match(query)
+        if isinstance(column.distinct, np.ndarray):
+            found = self._lookup_integers(column.distinct)
+        else:
+            found = self._lookup_objects(column.distinct)
+        narrow = np.int32 if self.size <= np.iinfo(np.int32).max else np.int64
+        return found.astype(narrow)[column.codes]
+
+    def _lookup_objects(self, query: list[Any]) -> np.ndarray:
+        if len(query) * 8 < len(self.ids):  # a table of the whole vocabulary would cost more
+            return self._match(_as_objects(query))
         table = dict(zip(self.ids, self.positions.tolist(), strict=True))
-        return np.fromiter(map(table.get, column.data, repeat(-1)), np.int64, len(column))
+        return np.fromiter(map(table.get, query, repeat(-1)), np.int64, len(query))
 
     def _lookup_integers(self, query: np.ndarray) -> np.ndarray:
         if query.dtype == self.ids.dtype:
@@ -208,3 +98,28 @@ class Vocabulary:
         """Take out the ids at some positions; the result shares no memory with this one."""
         keep = ~np.isin(self.positions, positions)
         return Vocabulary(self.ids[keep], self.positions[keep], self.size, self.kind)
+
+
+def _sort(column: IdColumn, role: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct ids in Python's order, and the rank of each where it stood.
+
+    Sorted here, whatever library found them: one order, that of code points for text.
+    """
+    distinct = column.distinct
+    try:
+        order = sorted(range(len(distinct)), key=distinct.__getitem__)
+    except TypeError as error:
+        refuse_unsortable(column.kind, role, error)
+    ids = _as_objects(distinct)[order]
+    if column.kind != "str" and not (ids[:-1] < ids[1:]).all():
+        refuse_unsortable(column.kind, role)  # a partial order, as that of sets
+    rank = np.empty(len(order), column.codes.dtype)
+    rank[order] = np.arange(len(order))
+    return ids, rank
+
+
+def _as_objects(values: list[Any]) -> np.ndarray:
+    """Make a one-dimensional array, of tuples too."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

@@ -7,6 +7,10 @@ method unchanged and the constraints may become plain no-op classes: only the er
 suffer.
 """
 
+from typing import Any
+
+from scipy import sparse
+from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -28,5 +32,22 @@ __all__ = [
     "StrOptions",
     "_check_sample_weight",
     "_fit_context",
+    "align_sparse",
     "validate_params",
 ]
+
+
+def align_sparse(X: Any) -> Any:
+    """Return a CSR container of the kind that scikit-learn is configured to give out.
+
+    The setting ``sparse_interface`` came with scikit-learn 1.9; older ones give out matrices.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> from sklearn_unlearn.utils._compat import align_sparse
+    >>> type(align_sparse(csr_array((1, 1)))).__name__
+    'csr_matrix'
+    """
+    wants_arrays = get_config().get("sparse_interface", "spmatrix") == "sparray"
+    return sparse.csr_array(X) if wants_arrays else sparse.csr_matrix(X)
