@@ -130,12 +130,12 @@ def solve_locally(
         share = restricted.n_cells / max(objective.n_cells, 1)
         n_steps, status = n_steps + result.n_steps, result.status
         n_products += share * result.n_products
-        theta[rows] = result.theta
+        beside = np.ones(len(rows), bool)
+        beside[np.searchsorted(rows, support)] = False
+        theta[rows[~beside]] = result.theta[~beside]  # rounding may touch the others
         # Frozen rows see the support move through the cells that they share with it.
         whole = restricted.thaw()
         change = whole.gradient(theta[rows]) - whole.gradient(start[rows])
-        beside = np.ones(len(rows), bool)
-        beside[np.searchsorted(rows, support)] = False
         norms = np.linalg.norm(change[beside], axis=1)
         left = float(np.hypot(np.linalg.norm(norms), result.gradient_norm[1]))
         left = float(np.hypot(left, whole.drift(start[rows], theta[rows])))

@@ -52,9 +52,8 @@ def solve_pruned(
 ) -> PrunedResult:
     """Minimise over some rows, to half the tolerance: the rest is for the rows left out."""
     restricted, table_rows = objective.restrict(rows, theta)
-    own = None
-    if tilt is not None:
-        own = np.where(np.isin(table_rows, rows)[:, None], tilt[table_rows], 0.0)
+    kept = np.isin(table_rows, rows)
+    own = None if tilt is None else np.where(kept[:, None], tilt[table_rows], 0.0)
 
     def norm(table: Floats) -> float:
         gradient = objective.gradient(table)
@@ -63,6 +62,7 @@ def solve_pruned(
     before = float(np.hypot(norm(theta), emptied_norm))
     result = newton(restricted, theta[table_rows], 0.5 * tol * before, settings, tilt=own)
     moved = theta.copy()
-    moved[table_rows] = result.theta
+    # Their neighbours are in the table of the restriction too, and rounding may touch them.
+    moved[table_rows[kept]] = result.theta[kept]
     share = restricted.n_cells / max(objective.n_cells, 1)
     return PrunedResult(moved, result, (before, norm(moved)), share)

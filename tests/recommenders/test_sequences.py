@@ -330,3 +330,22 @@ def test_hundreds_of_requests_neither_drift_nor_grow(loss, n):
     assert remaining_gap(model, start, optimum(model, rest)) <= 0.02
     again = pickle.dumps(model)
     assert len(again) <= len(pickle.dumps(start)) + 2048
+
+
+@pytest.mark.parametrize("keep_ratio", [0.0, 0.3])
+def test_rows_that_a_pruner_leaves_out_stay_bit_for_bit(keep_ratio):
+    model = model_of()
+    model.fit(DATA["logistic"])
+    pruner = ImportancePruner(keep_ratio=keep_ratio)
+    after = copy.deepcopy(model).set_params(
+        unlearner=InfluenceUnlearner(pruner, n_steps=1, tol=None)
+    )
+    after.forget(SHUFFLED[:1])
+    moved = [
+        np.flatnonzero((getattr(after, name) != getattr(model, name)).reshape(n, -1).any(axis=1))
+        for name, n in zip(FACTORS[:2], DATA["logistic"].shape, strict=True)
+    ]
+    pruner = pruner.fit(DATA["logistic"], forget=SHUFFLED[:1])
+    for rows, support in zip(moved, (pruner.user_support_, pruner.item_support_), strict=True):
+        assert support[rows].all()
+    assert after.forget_report_.n_rows_updated == sum(map(len, moved))
