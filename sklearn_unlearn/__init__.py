@@ -25,17 +25,19 @@ if TYPE_CHECKING:
         influence,
         metrics,
         model_selection,
+        pipeline,
         preprocessing,
         pruning,
         utils,
     )
-    from .recommenders import ALS, MatrixFactorization
+    from .recommenders import ALS, MatrixFactorization, UnlearningRecommender
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ALS",
     "MatrixFactorization",
+    "UnlearningRecommender",
     "__version__",
     "benchmarks",
     "datasets",
@@ -43,12 +45,17 @@ __all__ = [
     "influence",
     "metrics",
     "model_selection",
+    "pipeline",
     "preprocessing",
     "pruning",
     "utils",
 ]
 
-_HOME = {"ALS": ".recommenders", "MatrixFactorization": ".recommenders"}
+_HOME = {
+    "ALS": ".recommenders",
+    "MatrixFactorization": ".recommenders",
+    "UnlearningRecommender": ".recommenders",
+}
 
 
 def __getattr__(name: str) -> object:

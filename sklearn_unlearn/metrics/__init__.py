@@ -4,11 +4,21 @@ Every function takes arrays, or any object with the verbs it needs, so models fr
 measured too.
 """
 
+from sklearn_unlearn.metrics._forget_scorer import make_forget_scorer
 from sklearn_unlearn.metrics._gap import noise_floor, remaining_gap
 from sklearn_unlearn.metrics._overlap import rank_biased_overlap, top_k_overlap
 from sklearn_unlearn.metrics._ranking import ndcg_at_k, recall_at_k
+from sklearn_unlearn.metrics._scorers import (
+    get_ranking_scorer,
+    get_ranking_scorer_names,
+    make_ranking_scorer,
+)
 
 __all__ = [
+    "get_ranking_scorer",
+    "get_ranking_scorer_names",
+    "make_forget_scorer",
+    "make_ranking_scorer",
     "ndcg_at_k",
     "noise_floor",
     "rank_biased_overlap",

@@ -57,6 +57,13 @@ class ModelScores:
 
 def catalogue_shape(model: Any) -> tuple[int | None, int | None]:
     """Return (n_users, n_items) of a fitted model, None for what it does not tell."""
+    # A meta-estimator tells what the one inside tells; a pipeline speaks ids, not positions.
+    while hasattr(getattr(model, "__dict__", {}).get("estimator_"), "recommend"):
+        model = model.estimator_
+    if not hasattr(model, "steps"):
+        shape = getattr(getattr(model, "_interactions", None), "shape", None)
+        if shape is not None:
+            return shape
     user_factors = getattr(model, "user_factors_", None)
     item_factors = getattr(model, "item_factors_", None)
     n_users = None if user_factors is None else len(user_factors)

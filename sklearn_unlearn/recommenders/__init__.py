@@ -2,5 +2,6 @@
 
 from sklearn_unlearn.recommenders._als import ALS
 from sklearn_unlearn.recommenders._mf import MatrixFactorization
+from sklearn_unlearn.recommenders._unlearning import UnlearningRecommender
 
-__all__ = ["ALS", "MatrixFactorization"]
+__all__ = ["ALS", "MatrixFactorization", "UnlearningRecommender"]

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from sklearn_unlearn.pipeline import RecommenderPipeline
+from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.utils import estimator_checks
 from sklearn_unlearn.utils.estimator_checks import (
+    check_encoder,
     check_forgetting,
     parametrize_with_forget_checks,
     yield_forget_checks,
@@ -11,6 +14,7 @@ from sklearn_unlearn.utils.estimator_checks import (
 from sklearn_unlearn.utils.estimator_checks._walk import walk
 from tests.cases import RidgeRecommender
 from tests.utils.mutants import MUTANTS, PartOfTheWay
+from tests.utils.mutants_ids import ENCODER_MUTANTS, PIPELINE_MUTANTS, pipeline_of
 
 
 class Implicit(RidgeRecommender):
@@ -42,6 +46,116 @@ def test_every_check_has_a_mutant_and_is_public():
     assert names == {check for check, _ in MUTANTS}
     assert names < set(estimator_checks.__all__)
     assert len(names) >= 28
+
+
+# What a pipeline does itself, so that a defect of its recommender is never seen: it reads requests,
+# hands positions on, and lets its steps be read and changed as copies.
+OUT_OF_REACH = {
+    "CommitsInSteps",
+    "IgnoresMostOfAMask",
+    "LooksAtTheCallersData",
+    "LosesPartOfItself",
+    "NeverMinds",
+    "ReturnsNothing",
+    "RoundsDenseInput",
+    "SilentWhenUnfitted",
+    "SortsTheRequest",
+    "TakesNoTurns",
+    "WritesToTheCallersData",
+}
+WITHIN_REACH = [
+    (check, mutant)
+    for check, mutant in MUTANTS
+    if mutant.__name__ not in OUT_OF_REACH
+    and check in dict(yield_forget_checks(pipeline_of(RecommenderPipeline)))
+]
+
+
+@parametrize_with_forget_checks([pipeline_of(RecommenderPipeline)])
+def test_a_pipeline_that_keeps_the_contract_passes(check):
+    check()
+
+
+@pytest.mark.shows_ids
+@pytest.mark.parametrize(
+    "check, mutant",
+    PIPELINE_MUTANTS,
+    ids=[f"{check}-{mutant.__name__}" for check, mutant in PIPELINE_MUTANTS],
+)
+def test_every_broken_promise_of_a_pipeline_is_caught(check, mutant):
+    with pytest.raises(AssertionError, match=mutant.__name__):
+        dict(yield_forget_checks(pipeline_of(mutant)))[check]()
+
+
+@pytest.mark.parametrize(
+    "check, mutant",
+    WITHIN_REACH,
+    ids=[f"{check}-{mutant.__name__}" for check, mutant in WITHIN_REACH],
+)
+def test_a_recommender_that_breaks_a_promise_is_caught_through_ids(check, mutant):
+    with pytest.raises(AssertionError, match="RecommenderPipeline"):
+        dict(yield_forget_checks(pipeline_of(RecommenderPipeline, mutant())))[check]()
+
+
+@pytest.mark.shows_ids
+@pytest.mark.parametrize(
+    "check, mutant",
+    ENCODER_MUTANTS,
+    ids=[f"{check}-{mutant.__name__}" for check, mutant in ENCODER_MUTANTS],
+)
+def test_every_broken_promise_of_an_encoder_is_caught(check, mutant):
+    with pytest.raises(AssertionError, match=mutant.__name__):
+        getattr(estimator_checks, check)(mutant.__name__, mutant(value="stars"))
+
+
+ENCODERS = [
+    InteractionEncoder(),
+    InteractionEncoder("who", "what", "stars", unknown="ignore"),
+    InteractionEncoder(value="n", duplicates="last", timestamp="when"),
+    InteractionEncoder(value="n", duplicates="error"),
+]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=repr)
+def test_encoders_pass(encoder):
+    before = repr(vars(encoder))
+    assert set(check_encoder(encoder)) == {check for check, _ in ENCODER_MUTANTS}
+    assert repr(vars(encoder)) == before
+
+
+def test_every_check_of_ids_has_a_mutant_and_is_public():
+    names = [name for name, _ in yield_forget_checks(pipeline_of(RecommenderPipeline))]
+    own = {name for name in names if name.startswith("check_ids_")}
+    assert own == {check for check, _ in PIPELINE_MUTANTS if check.startswith("check_ids_")}
+    public = set(estimator_checks.__all__)
+    assert own | {check for check, _ in ENCODER_MUTANTS} < public
+    of_positions = {name for name, _ in yield_forget_checks(RidgeRecommender())}
+    assert len(of_positions) == 34 and len(of_positions - set(names)) == 3
+    assert len(names) == len(set(names)) == 46
+
+
+def test_steps_and_memory_are_asked_of_those_that_have_them():
+    class Plain(RidgeRecommender):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.two_d_array = False
+            return tags
+
+    names = {name for name, _ in yield_forget_checks(Plain())}
+    assert len(names) == 44
+    assert not any(name.endswith("are_refused") or name.endswith("is_refused") for name in names)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (Ridge(), "has no encode_pairs"),
+        (InteractionEncoder, r"is a class.* InteractionEncoder\(\)"),
+    ],
+)
+def test_what_is_no_encoder_is_refused(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        check_encoder(wrong)
 
 
 def test_checks_leave_the_estimator_alone():

@@ -4,15 +4,46 @@ They use the public contract only: ``fit``, ``forget``, ``recommend``, ``decisio
 ``predict_pairs``, ``forget_report_``, tags, ``clone``, ``copy``, ``pickle``. The data are made
 here, small and deterministic. Estimators tagged ``exact`` must equal a refit to 1e-8; others may
 leave 2 % of the distance between doing nothing and the refit.
+
+An estimator whose tag ``input_tags.two_d_array`` is False takes tables of events with ids, as a
+pipeline with an encoder does. The same checks then speak to it in ids, three of them in a version
+of their own, and the ``check_ids_*`` are added: an id that is forgotten is gone, and no id is shown
+to whoever did not pass it. A refit then gives other positions to the ids that remain, so that what
+an estimator draws by position must not decide where it ends. `check_encoder` holds an encoder alone
+to its part of that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Any
-
-from sklearn_unlearn.utils._tags import get_forget_tags
+from sklearn_unlearn.utils.estimator_checks._encoder import (
+    check_encoder_failures_change_nothing,
+    check_encoder_forgets_users,
+    check_encoder_order_and_kind_are_irrelevant,
+    check_encoder_round_trip,
+    check_encoder_shows_no_ids,
+    check_encoder_unknown_ids,
+)
+from sklearn_unlearn.utils.estimator_checks._id_answers import (
+    check_ids_forget_everything,
+    check_ids_new_users_are_folded_in,
+    check_ids_order_and_kind_are_irrelevant,
+    check_ids_recommend_answers_in_ids,
+    check_ids_request_forms,
+)
+from sklearn_unlearn.utils.estimator_checks._id_requests import (
+    check_ids_failures_change_nothing,
+    check_ids_invalid_requests_are_atomic,
+    check_ids_memory_is_refused,
+    check_ids_row_wise_steps_are_refused,
+    check_ids_unknown_is_named,
+)
+from sklearn_unlearn.utils.estimator_checks._id_traces import (
+    check_ids_are_erased,
+    check_ids_are_not_shown,
+    check_ids_input_is_not_aliased,
+    check_ids_of_emptied_users_are_erased,
+    check_ids_of_events_and_of_users_agree,
+)
 from sklearn_unlearn.utils.estimator_checks._outcome import (
     check_forget_dense_equals_sparse,
     check_forget_equals_refit,
@@ -36,6 +67,12 @@ from sklearn_unlearn.utils.estimator_checks._requests import (
     check_forget_unfitted,
     check_forget_unknown_is_named,
 )
+from sklearn_unlearn.utils.estimator_checks._run import (
+    check_encoder,
+    check_forgetting,
+    parametrize_with_forget_checks,
+    yield_forget_checks,
+)
 from sklearn_unlearn.utils.estimator_checks._serving import (
     check_concurrent_forgets_are_all_applied,
     check_forget_tags,
@@ -56,45 +93,15 @@ from sklearn_unlearn.utils.estimator_checks._traces import (
     check_forget_writes_nothing_in_place,
 )
 
-_CHECKS = (
-    check_forget_dense_equals_sparse,
-    check_forget_equals_refit,
-    check_forget_everything,
-    check_forget_is_deterministic,
-    check_forget_item,
-    check_forget_order_is_irrelevant,
-    check_forget_random_states,
-    check_forget_sequential_equals_batch,
-    check_forget_user,
-    check_refit_after_forget_is_fresh,
-    check_forget_empty_request,
-    check_forget_invalid_requests_are_atomic,
-    check_forget_is_idempotent,
-    check_forget_keeps_shapes,
-    check_forget_leaves_params,
-    check_forget_request_forms,
-    check_forget_returns_self,
-    check_forget_unfitted,
-    check_forget_unknown_is_named,
-    check_concurrent_forgets_are_all_applied,
-    check_forget_tags,
-    check_forgotten_item_is_recommendable,
-    check_recommend_during_forget_is_never_torn,
-    check_recommend_follows_scores_after_forget,
-    check_forget_copies_are_isolated,
-    check_forget_input_is_not_aliased,
-    check_forget_leaves_nothing_in_memory,
-    check_forget_leaves_nothing_in_pickle,
-    check_forget_leaves_nothing_stale,
-    check_forget_on_read_only_memmap,
-    check_forget_pickle_round_trip,
-    check_forget_report_holds_no_data,
-    check_forget_shows_no_ids,
-    check_forget_writes_nothing_in_place,
-)
-
 __all__ = [
     "check_concurrent_forgets_are_all_applied",
+    "check_encoder",
+    "check_encoder_failures_change_nothing",
+    "check_encoder_forgets_users",
+    "check_encoder_order_and_kind_are_irrelevant",
+    "check_encoder_round_trip",
+    "check_encoder_shows_no_ids",
+    "check_encoder_unknown_ids",
     "check_forget_copies_are_isolated",
     "check_forget_dense_equals_sparse",
     "check_forget_empty_request",
@@ -126,125 +133,24 @@ __all__ = [
     "check_forget_writes_nothing_in_place",
     "check_forgetting",
     "check_forgotten_item_is_recommendable",
+    "check_ids_are_erased",
+    "check_ids_are_not_shown",
+    "check_ids_failures_change_nothing",
+    "check_ids_forget_everything",
+    "check_ids_input_is_not_aliased",
+    "check_ids_invalid_requests_are_atomic",
+    "check_ids_memory_is_refused",
+    "check_ids_new_users_are_folded_in",
+    "check_ids_of_emptied_users_are_erased",
+    "check_ids_of_events_and_of_users_agree",
+    "check_ids_order_and_kind_are_irrelevant",
+    "check_ids_recommend_answers_in_ids",
+    "check_ids_request_forms",
+    "check_ids_row_wise_steps_are_refused",
+    "check_ids_unknown_is_named",
     "check_recommend_during_forget_is_never_torn",
     "check_recommend_follows_scores_after_forget",
     "check_refit_after_forget_is_fresh",
     "parametrize_with_forget_checks",
     "yield_forget_checks",
 ]
-
-
-def yield_forget_checks(estimator: Any) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield every check for an estimator, with its name.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        An instance with ``forget``. It is cloned, never fitted itself.
-
-    Yields
-    ------
-    name : str
-        Name of the check.
-
-    check : callable
-        Takes no argument; raises AssertionError if the estimator does not behave.
-
-    Examples
-    --------
-    >>> from sklearn_unlearn import MatrixFactorization
-    >>> from sklearn_unlearn.utils.estimator_checks import yield_forget_checks
-    >>> names = [name for name, _ in yield_forget_checks(MatrixFactorization())]
-    >>> "check_forget_equals_refit" in names
-    True
-    """
-    label = type(estimator).__name__
-    for check in _CHECKS:
-        yield check.__name__, partial(check, label, estimator)
-
-
-def check_forgetting(estimator: Any) -> list[str]:
-    """Run every check on an estimator, and raise at the first that fails.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        An instance with ``forget``. It is cloned, never fitted itself.
-
-    Returns
-    -------
-    passed : list of str
-        Names of the checks, all of which passed.
-
-    Raises
-    ------
-    AssertionError
-        If the estimator does not behave as the contract says.
-    TypeError
-        If it has no ``forget`` at all, or is a class.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import Ridge
-    >>> from sklearn_unlearn.utils.estimator_checks import check_forgetting
-    >>> check_forgetting(Ridge())
-    Traceback (most recent call last):
-    ...
-    TypeError: Ridge has no forget method or no forget tags; expected an estimator that forgets. ...
-    """
-    _require_forgets(estimator)
-    passed = []
-    for name, check in yield_forget_checks(estimator):
-        check()
-        passed.append(name)
-    return passed
-
-
-def parametrize_with_forget_checks(estimators: Iterable[Any]) -> Any:
-    """Make a pytest test of every check of every estimator.
-
-    Parameters
-    ----------
-    estimators : iterable of estimator objects
-        Instances with ``forget``.
-
-    Returns
-    -------
-    decorator : pytest.mark.parametrize
-        For a test function with the argument ``check``, which it calls.
-
-    Raises
-    ------
-    TypeError
-        If one of them has no ``forget`` at all, or is a class.
-
-    Examples
-    --------
-    ::
-
-        @parametrize_with_forget_checks([MatrixFactorization()])
-        def test_forgetting(check):
-            check()
-    """
-    import pytest
-
-    cases = []
-    for estimator in estimators:
-        _require_forgets(estimator)
-        label = " ".join(repr(estimator).split())
-        for name, check in yield_forget_checks(estimator):
-            cases.append(pytest.param(check, id=f"{label}-{name}"))
-    return pytest.mark.parametrize("check", cases)
-
-
-def _require_forgets(estimator: Any) -> None:
-    if isinstance(estimator, type):
-        raise TypeError(
-            f"{estimator.__name__} is a class; expected an instance. Call it: "
-            "{estimator.__name__}()."
-        )
-    if not hasattr(estimator, "forget") or get_forget_tags(estimator) is None:
-        raise TypeError(
-            f"{type(estimator).__name__} has no forget method or no forget tags; expected an "
-            "estimator that forgets. Build it on ForgetMixin and RecommenderMixin."
-        )

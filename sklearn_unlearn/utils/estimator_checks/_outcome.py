@@ -12,6 +12,7 @@ from sklearn_unlearn.utils.estimator_checks._problem import (
     Problem,
     fingerprint,
     fresh,
+    random_states,
     require,
     require_close,
     require_same,
@@ -117,11 +118,12 @@ def check_forget_is_deterministic(name, estimator_orig):
 
 def check_forget_random_states(name, estimator_orig):
     """``forget`` works with every form of ``random_state`` and draws from none of them."""
-    if "random_state" not in estimator_orig.get_params(deep=False):
+    keys = random_states(estimator_orig)
+    if not keys:
         return
     problem = Problem(estimator_orig)
     for state in (None, 7, np.random.RandomState(7)):
-        model = fresh(estimator_orig).set_params(random_state=state).fit(problem.X)
+        model = fresh(estimator_orig).set_params(**dict.fromkeys(keys, state)).fit(problem.X)
         twin = copy.deepcopy(model)
         before = _states(model)
         model.forget(problem.forgotten)
@@ -134,8 +136,12 @@ def check_forget_random_states(name, estimator_orig):
 
 
 def _states(model):
-    state = model.get_params(deep=False)["random_state"]
-    own = state.get_state(legacy=True) if isinstance(state, np.random.RandomState) else ()
+    params = model.get_params(deep=True)
+    own = [
+        params[key].get_state(legacy=True)
+        for key in random_states(model)
+        if isinstance(params[key], np.random.RandomState)
+    ]
     return repr((np.random.get_state(legacy=True), own))  # full arrays do not matter: pos moves
 
 

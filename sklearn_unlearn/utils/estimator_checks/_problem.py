@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import joblib
 import numpy as np
 from scipy import sparse
@@ -20,7 +22,7 @@ class Problem:
     """A deterministic table of interactions, what to forget of it, and what remains.
 
     Every value occurs once, so that a trace of it can be recognised. Values are positive where the
-    estimator wants non-negative data, of both signs elsewhere.
+    estimator, or one that is part of it, wants non-negative data, of both signs elsewhere.
 
     Parameters
     ----------
@@ -45,7 +47,11 @@ class Problem:
         pattern[np.arange(N_USERS), np.arange(N_USERS) % N_ITEMS] = True
         taste = rng.randn(N_USERS, 2) @ rng.randn(2, N_ITEMS) + 0.5 * rng.randn(N_USERS, N_ITEMS)
         size = 1 + rng.rand(N_USERS, N_ITEMS)
-        positive = get_tags(estimator).input_tags.positive_only
+        positive = any(
+            get_tags(part).input_tags.positive_only
+            for _, part in parts_of(estimator)
+            if hasattr(part, "__sklearn_tags__")
+        )
         self.dense = pattern * size * (1 if positive else np.where(taste > 0, 1, -1))
         self.cells = np.argwhere(pattern)
         self.user, self.item = 3, 5
@@ -76,11 +82,44 @@ def require(condition, message: str) -> None:
         raise AssertionError(message)
 
 
+def parts_of(model):
+    """Yield a path and an estimator: the model, and every estimator among its parameters."""
+    yield "", model
+    for key, value in sorted(model.get_params(deep=True).items()):
+        if is_estimator(value):
+            yield f"{key}__", value
+
+
+def is_estimator(value) -> bool:
+    """Tell an instance with parameters from anything else that a parameter may be."""
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def leaves_of(value) -> list:
+    """List what a parameter holds: the elements of nested lists and tuples, or the value itself."""
+    if isinstance(value, list | tuple):
+        return [leaf for one in value for leaf in leaves_of(one)]
+    return [value]
+
+
+def holds_estimators(value) -> bool:
+    """Tell an estimator, or a list of them such as the steps of a pipeline."""
+    return any(is_estimator(leaf) for leaf in leaves_of(value))
+
+
+def random_states(estimator) -> list[str]:
+    """List the parameters that seed something, nested ones included, in a fixed order."""
+    return sorted(
+        key
+        for key in estimator.get_params(deep=True)
+        if key == "random_state" or key.endswith("__random_state")
+    )
+
+
 def fresh(estimator):
-    """Clone an estimator and, where it draws random numbers, give it the seed 0."""
+    """Clone an estimator and, wherever it draws random numbers, give it the seed 0."""
     estimator = clone(estimator)
-    if "random_state" in estimator.get_params(deep=False):
-        estimator.set_params(random_state=0)
+    estimator.set_params(**dict.fromkeys(random_states(estimator), 0))
     return estimator
 
 
@@ -90,14 +129,29 @@ def score_table(model):
     return np.asarray(model.predict_pairs(pairs), dtype=np.float64).reshape(N_USERS, N_ITEMS)
 
 
+@singledispatch
+def known_table(model):
+    """Mark the pairs that a model can be asked about: all, where it speaks positions."""
+    return np.ones((N_USERS, N_ITEMS), bool)
+
+
+@singledispatch
+def stored_as(model, cells):
+    """Return where a model keeps cells: at their own place, where it speaks positions."""
+    return cells
+
+
 def fingerprint(model) -> str:
-    """Hash every attribute, bit for bit."""
-    return joblib.hash(model.__dict__)
+    """Hash every attribute, those of nested estimators included, bit for bit."""
+    # Attributes, not estimators: what an estimator leaves out of its pickle counts as well.
+    nested = [vars(part) for path, part in parts_of(model) if path and hasattr(part, "__dict__")]
+    return joblib.hash([model.__dict__, *nested])
 
 
 def require_same(one, other, message: str) -> None:
     """Require that two models give the same scores up to rounding."""
-    one, other = score_table(one), score_table(other)
+    known = _known_to_both(one, other, message)
+    one, other = (np.where(known, score_table(model), 0) for model in (one, other))
     scale = max(1.0, float(np.abs(other).max()))
     difference = float(np.abs(one - other).max())
     require(difference <= MAX_DIFFERENCE * scale, f"{message}: scores differ by {difference:.2g}")
@@ -111,11 +165,34 @@ def require_close(one, other, start, message: str) -> None:
     if get_forget_tags(other).exact:
         require_same(one, other, message)
         return
-    target = score_table(other)
-    distance = np.linalg.norm(score_table(start) - target)
-    left = np.linalg.norm(score_table(one) - target)
+    known = _known_to_both(one, other, message)
+    one, other = (np.where(known, score_table(model), 0) for model in (one, other))
+    # What `start` gave to users and items that are gone is part of the way.
+    distance = np.linalg.norm(score_table(start) - other)
+    left = np.linalg.norm(one - other)
     require(
         left <= MAX_GAP * distance,
         f"{message}: {left / max(distance, np.finfo(float).tiny):.2%} of the distance is left, "
         f"at most {MAX_GAP:.0%} may be",
     )
+
+
+def _known_to_both(one, other, message: str):
+    """Mark the pairs to compare: users must be known to both or to none.
+
+    A forgotten item keeps its id, which a refit without its events never saw: one of the two may
+    know more items than the other.
+    """
+    known = known_table(one), known_table(other)
+    users = [table.any(axis=1) for table in known]
+    require(
+        np.array_equal(*users),
+        f"{message}: they know different users, {users[0].sum()} and {users[1].sum()}",
+    )
+    items = [table.any(axis=0) for table in known]
+    both = items[0] & items[1]
+    require(
+        any(np.array_equal(both, side) for side in items),
+        f"{message}: each knows items that the other does not",
+    )
+    return known[0] & known[1]

@@ -16,6 +16,9 @@ from sklearn_unlearn.utils.estimator_checks._problem import (
     Problem,
     fingerprint,
     fresh,
+    holds_estimators,
+    leaves_of,
+    parts_of,
     require,
     require_close,
     require_same,
@@ -45,12 +48,28 @@ def check_forget_leaves_params(name, estimator_orig):
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig)
     before = model.get_params()
-    shown = repr(before)
+    shown = _shown(before)
     model.fit(problem.X).forget(problem.forgotten)
     after = model.get_params()
-    same = before.keys() == after.keys() and all(after[key] is before[key] for key in before)
-    require(same and repr(after) == shown, f"{name}.forget must leave the hyper-parameters alone")
+    same = before.keys() == after.keys() and all(_is(after[key], before[key]) for key in before)
+    require(same and _shown(after) == shown, f"{name}.forget must leave the hyper-parameters alone")
     check_forget_unfitted(name, clone(model))
+
+
+def _shown(params) -> str:
+    # Estimators among the parameters are fitted, and may say so; what they are set to is among the
+    # deep parameters too.
+    return repr({key: value for key, value in params.items() if not holds_estimators(value)})
+
+
+def _is(one, other) -> bool:
+    """Tell whether a parameter is the same object; the steps of a pipeline may be a new list."""
+    if not holds_estimators(other):
+        return one is other
+    leaves = leaves_of(one), leaves_of(other)
+    return len(leaves[0]) == len(leaves[1]) and all(
+        a is b or (isinstance(a, str) and a == b) for a, b in zip(*leaves, strict=True)
+    )
 
 
 def check_forget_keeps_shapes(name, estimator_orig):
@@ -59,11 +78,11 @@ def check_forget_keeps_shapes(name, estimator_orig):
     model = fresh(estimator_orig).fit(problem.X)
 
     def shapes():
-        arrays = ((key, getattr(model, key)) for key in vars(model) if key.endswith("_"))
         return {
-            key: (array.shape, array.dtype)
-            for key, array in arrays
-            if isinstance(array, np.ndarray) and not key.startswith("_")
+            path + key: (array.shape, array.dtype)
+            for path, part in parts_of(model)
+            for key, array in vars(part).items()
+            if key.endswith("_") and not key.startswith("_") and isinstance(array, np.ndarray)
         }
 
     before = shapes()

@@ -86,7 +86,7 @@ def count_found(patterns, buffer: bytes) -> int:
 
 
 def memory_of(root) -> bytes:
-    """Concatenate the contents of all arrays, byte strings, texts and floats under an object."""
+    """Concatenate the contents of all arrays, byte strings, texts and numbers under an object."""
     parts = []
     for one in walk(root):
         if isinstance(one, np.ndarray) and one.dtype != object:
@@ -99,6 +99,8 @@ def memory_of(root) -> bytes:
             parts.append(one.encode(errors="replace"))
         elif isinstance(one, float | np.floating):
             parts.append(np.float64(one).tobytes())
+        elif isinstance(one, int):
+            parts.append(one.to_bytes(one.bit_length() // 8 + 1, "little", signed=True))
     return b"\0\0\0\0".join(parts)
 
 

@@ -1,0 +1,160 @@
+"""Which items of whom are to be found: test events of known users, or a share of new rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sklearn_unlearn.metrics._checks import IndexArray, check_interactions
+from sklearn_unlearn.metrics._parts import Parts
+from sklearn_unlearn.utils._random import hashed_bits
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Lists are made by `source`, and have to find `relevant`.
+
+    Parameters
+    ----------
+    source : recommender or ndarray of int of shape (n_users, k)
+        As `ndcg_at_k` and `recall_at_k` take it.
+
+    relevant : csr_array of shape (n_users, n_items)
+        Positive where an item is to be found.
+
+    seen : csr_array of shape (n_users, n_items) or None
+        What the lists must leave out, where `source` does not see to it itself.
+    """
+
+    source: Any
+    relevant: sparse.csr_array
+    seen: sparse.csr_array | None = None
+
+
+def is_weak(parts: Parts, X: Any) -> bool:
+    """Tell whether any user of the test events is known."""
+    users = parts.lenient_encoder().encode_pairs(X)[:, 0]
+    return bool((users >= 0).any())
+
+
+def held_out_of_known(parts: Parts, X: Any) -> HeldOut:
+    """Weak generalisation: the test events of users that the model was trained on."""
+    rows = parts.entries(parts.lenient_encoder().transform(X))
+    relevant = _positive(check_interactions(rows, "X"))
+    # What was trained on is not recommended, so it cannot be found either: an event may repeat.
+    trained = getattr(parts.recommender, "_interactions", None)
+    if hasattr(trained, "contains"):
+        users = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
+        relevant = _keep(relevant, ~trained.contains(users, relevant.indices))
+    if not relevant.nnz:
+        raise ValueError(
+            "the test events hold no positive value of a user and an item that the model knows and "
+            "has not seen together; expected at least one. Use larger test parts, or "
+            "generalization='strong' where all test users are new."
+        )
+    return HeldOut(parts.recommender, relevant)
+
+
+def held_out_of_new(parts: Parts, X: Any, k: int, share: float, seed: int) -> HeldOut:
+    """Strong generalisation: part of the rows of new users, the rest of which is folded in."""
+    names = None
+    if parts.encoder is None:
+        names = getattr(X, "columns", None)
+    else:
+        X = parts.lenient_encoder().transform_new_users(X)[1]
+    rows = check_interactions(parts.entries(X), "X")
+    rows = rows[np.diff(_positive(rows).indptr) >= 2]
+    if not rows.shape[0]:
+        raise ValueError(
+            "no test user has two positive values of items that the model knows; expected at least "
+            "one such user, as one item is folded in and another has to be found. Use larger test "
+            "parts, or test users with more interactions."
+        )
+    held = choose_held_out(rows, share, seed)
+    given, relevant = _keep(rows, ~held), _keep(rows, held)
+    if names is not None:
+        _check_names(parts.recommender, names)
+    if not hasattr(parts.recommender, "recommend"):
+        return HeldOut(parts.recommender, relevant, given)
+    with _without_names(names):
+        items = parts.recommender.recommend(given, n_items=min(k, rows.shape[1]))[0]
+    items = np.pad(items, ((0, 0), (0, k - items.shape[1])), constant_values=-1)
+    return HeldOut(items, relevant)
+
+
+def choose_held_out(rows: sparse.csr_array, share: float, seed: int) -> NDArray[np.bool_]:
+    """Mark the entries to hold out: of each row, a share of the positive ones.
+
+    The draw is a hash of the seed, the item and the row's own positive items, so that it depends
+    neither on the other rows nor on where the row stands.
+
+    Parameters
+    ----------
+    rows : csr_array of shape (n, n_items)
+        Sorted, with two positive entries or more a row.
+
+    share : float
+        Between 0 and 1; rounded to at least one entry, and all but one at most.
+
+    seed : int
+        The stream.
+
+    Returns
+    -------
+    held : ndarray of bool, shape (nnz,)
+        In the order of ``rows.data``.
+    """
+    positive = rows.data > 0
+    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))[positive]
+    columns = rows.indices[positive].astype(np.int64)
+    n_positive = np.bincount(row, minlength=rows.shape[0])
+    ends = np.cumsum(n_positive)
+    # Sums of words modulo 2**64 do not depend on an order.
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashed_bits(seed, columns))])
+    content = sums[ends] - sums[ends - n_positive]
+    draw = hashed_bits(seed, content[row], columns, 1)
+    order = np.lexsort((draw, row))
+    rank = np.empty(len(row), np.int64)
+    rank[order] = np.arange(len(row)) - np.repeat(ends - n_positive, n_positive)
+    n_held = np.clip(np.rint(share * n_positive).astype(np.int64), 1, n_positive - 1)
+    held = np.zeros(rows.nnz, bool)
+    held[np.flatnonzero(positive)[rank < n_held[row]]] = True
+    return held
+
+
+def _positive(rows: sparse.csr_array) -> sparse.csr_array:
+    return _keep(rows, rows.data > 0)
+
+
+def _keep(rows: sparse.csr_array, kept: NDArray[np.bool_]) -> sparse.csr_array:
+    """Return the entries that a mask over the data selects."""
+    indptr: IndexArray = np.concatenate([[0], np.cumsum(kept)])[rows.indptr]
+    return sparse.csr_array((rows.data[kept], rows.indices[kept], indptr), shape=rows.shape)
+
+
+def _check_names(recommender: Any, names: Any) -> None:
+    """Refuse a frame whose columns are not those of the training data, in their order."""
+    known = getattr(recommender, "feature_names_in_", None)
+    if known is not None and list(known) != list(names):
+        raise ValueError(
+            "X is a frame with other columns than the model was fitted on; expected the same items "
+            "in the same order. Select the columns of the training data."
+        )
+
+
+@contextmanager
+def _without_names(names: Any) -> Iterator[None]:
+    """Say nothing of a frame that became a matrix: its names have been compared."""
+    if names is None:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        yield

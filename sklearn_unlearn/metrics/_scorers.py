@@ -1,0 +1,212 @@
+"""Scorers of ranking, for scikit-learn's searches and cross-validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn_unlearn.metrics._checks import check_count
+from sklearn_unlearn.metrics._held_out import held_out_of_known, held_out_of_new, is_weak
+from sklearn_unlearn.metrics._parts import parts_of
+from sklearn_unlearn.metrics._ranking import ndcg_at_k, recall_at_k
+
+__all__ = ["get_ranking_scorer", "get_ranking_scorer_names", "make_ranking_scorer"]
+
+_METRICS: dict[str, Callable[..., float]] = {"ndcg": ndcg_at_k, "recall": recall_at_k}
+_USUAL_K = (5, 10, 20, 50, 100)
+_GENERALIZATIONS = ("auto", "weak", "strong")
+
+
+@dataclass(frozen=True)
+class RankingScorer:
+    """What `make_ranking_scorer` returns: call it as ``scorer(estimator, X)``."""
+
+    metric: str
+    k: int
+    generalization: str = "auto"
+    holdout: float = 0.2
+    random_state: int = 0
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """Score a fitted estimator on test data; higher is better, `y` is ignored."""
+        parts = parts_of(estimator)
+        generalization = self.generalization
+        if generalization == "weak" and parts.encoder is None:
+            raise ValueError(
+                "generalization='weak' was given and the estimator speaks positions; expected a "
+                "pipeline with an encoder, as rows of a test matrix do not tell whose they are. "
+                "Put an InteractionEncoder first and split events, or use split_interactions and "
+                f"{self.metric}_at_k."
+            )
+        if generalization == "auto":
+            known = parts.encoder is not None and is_weak(parts, X)
+            generalization = "weak" if known else "strong"
+        if generalization == "weak":
+            held = held_out_of_known(parts, X)
+        else:
+            held = held_out_of_new(parts, X, self.k, self.holdout, self.random_state)
+        return float(_METRICS[self.metric](held.source, held.relevant, self.k, held.seen))
+
+    def __repr__(self) -> str:
+        options = [
+            f", {one.name}={getattr(self, one.name)!r}"
+            for one in fields(self)[2:]
+            if getattr(self, one.name) != one.default
+        ]
+        return f"make_ranking_scorer({self.metric!r}, k={self.k}{''.join(options)})"
+
+
+def make_ranking_scorer(
+    metric: str = "ndcg",
+    k: int = 20,
+    *,
+    generalization: str = "auto",
+    holdout: float = 0.2,
+    random_state: int = 0,
+) -> RankingScorer:
+    """Make a scorer of recommendation lists, for ``scoring=`` of searches and cross-validation.
+
+    What the test data are depends on how they were split, and on the estimator:
+
+    - **weak generalisation**: a pipeline over events, of which some are held out. The lists of
+      users that the model knows, without what it was trained on, have to find the items of their
+      test events.
+    - **strong generalisation**: test users are new, whether as rows of a matrix or as events. Of
+      each user's relevant items a share is held out; the rest is folded in, and the list has to
+      find those held out.
+
+    Relevant is what has a positive value, after the steps between encoder and recommender.
+
+    Parameters
+    ----------
+    metric : {"ndcg", "recall"}, default="ndcg"
+        See `ndcg_at_k` and `recall_at_k`.
+
+    k : int, default=20
+        Length of the lists.
+
+    generalization : {"auto", "weak", "strong"}, default="auto"
+        "auto": strong for matrices; for pipelines over events weak if any test user is known, else
+        strong. "strong" folds in known users as well, as if they were new.
+
+    holdout : float, default=0.2
+        Strong generalisation: share of each user's relevant items to hold out, rounded. At least
+        one is held out and at least one folded in; users with fewer than two are left out.
+
+    random_state : int, default=0
+        Seed of that draw. The draw for a user depends on the seed and the user's own items, not on
+        the other users: all candidates of a search have to find the same items.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None) -> float``, between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is none of the above. The scorer raises ValueError if no relevant item is
+        left to find, or if weak generalisation is asked of a matrix.
+
+    See Also
+    --------
+    get_ranking_scorer : The same, by a name such as "ndcg@20".
+
+    Notes
+    -----
+    Test events of unknown items are left out, as those of unknown users in weak generalisation: a
+    copy of the encoder reads them with ``unknown="ignore"``, whatever its own setting. So are test
+    events that repeat what the model was trained on, which is never recommended.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold, cross_val_score
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> from sklearn_unlearn.metrics import make_ranking_scorer
+    >>> X = make_interactions(60, 40, feedback="implicit", random_state=0)
+    >>> scorer = make_ranking_scorer("recall", k=10)
+    >>> scorer
+    make_ranking_scorer('recall', k=10)
+    >>> scores = cross_val_score(ALS(4, random_state=0), X, cv=KFold(3), scoring=scorer)
+    >>> bool((scores > 10 / 40).all())  # better than chance
+    True
+    """
+    _check_choice("metric", metric, tuple(_METRICS))
+    _check_choice("generalization", generalization, _GENERALIZATIONS)
+    if isinstance(holdout, bool) or not isinstance(holdout, Real):
+        raise TypeError(f"holdout={holdout!r}; expected a number. Pass 0.2 for a fifth.")
+    if not 0 < holdout < 1:
+        raise ValueError(
+            f"holdout={holdout}; expected a share between 0 and 1, both excluded. Pass 0.2 for a "
+            "fifth."
+        )
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral):
+        raise TypeError(
+            f"random_state={random_state!r}; expected an integer, so that every candidate has to "
+            "find the same items. Pass a fixed seed."
+        )
+    return RankingScorer(
+        metric, check_count(k, "k"), generalization, float(holdout), int(random_state)
+    )
+
+
+def get_ranking_scorer(name: str) -> RankingScorer:
+    """Return the ranking scorer of a name.
+
+    Parameters
+    ----------
+    name : str
+        A metric, "@" and the length of the lists: "ndcg@20", "recall@10".
+
+    Returns
+    -------
+    scorer : callable
+        ``make_ranking_scorer(metric, k)``.
+
+    Raises
+    ------
+    ValueError
+        If the name is not of this form, or the metric is unknown.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.metrics import get_ranking_scorer
+    >>> get_ranking_scorer("ndcg@20")
+    make_ranking_scorer('ndcg', k=20)
+    """
+    found = re.fullmatch(r"([a-z]+)@([1-9][0-9]*)", name) if isinstance(name, str) else None
+    if found is None or found[1] not in _METRICS:
+        known = ", ".join(f"'{metric}@k'" for metric in _METRICS)
+        raise ValueError(
+            f"name={name!r}; expected one of {known}, with k a number of at least 1. Pass for "
+            "instance 'ndcg@20', or see get_ranking_scorer_names()."
+        )
+    return make_ranking_scorer(found[1], int(found[2]))
+
+
+def get_ranking_scorer_names() -> list[str]:
+    """List the usual names for `get_ranking_scorer`, which takes any other k as well.
+
+    Returns
+    -------
+    names : list of str
+        By metric and length of the list.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.metrics import get_ranking_scorer_names
+    >>> get_ranking_scorer_names()[:3]
+    ['ndcg@5', 'ndcg@10', 'ndcg@20']
+    """
+    return [f"{metric}@{k}" for metric in _METRICS for k in _USUAL_K]
+
+
+def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(
+            f"{name}={value!r}; expected one of {', '.join(map(repr, known))}. Choose one of these."
+        )
