@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -368,17 +369,54 @@ def test_module_runs():
     assert done.returncode == 0 and "exit code: 0 if" in done.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/user_guide/quickstart.md"])
-def test_python_in_the_text_runs(page, tmp_path, monkeypatch, capsys):
+def text_with_ratings(page, tmp_path, monkeypatch, replace=()):
+    """Run a text beside a file of ratings of the users 42 and 7 and others."""
     users, items, values = ratings_table()
     users = np.where(users == 1000, 42, np.where(users == 1007, 7, users))
     write(tmp_path / "ratings.csv", (users, items, values))
     monkeypatch.chdir(tmp_path)
-    names = run_page(ROOT / page, monkeypatch)
-    assert not names["model"].user_factors_[names["user"]].any()
-    assert names["encoder"].unknown == "error"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for old, new in replace:
+        assert old in text
+        text = text.replace(old, new)
+    copy = tmp_path / Path(page).name
+    copy.write_text(text, encoding="utf-8")
+    return run_page(copy, monkeypatch)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/user_guide/quickstart.md"])
+def test_python_in_the_text_runs(page, tmp_path, monkeypatch, capsys):
+    names = text_with_ratings(page, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match="unknown"):
-        names["encoder"].encode_users([42])
+        names["model"].recommend(users=[42])
+    if "alone" in names:
+        assert not names["alone"].user_factors_[names["user"]].any()
+        with pytest.raises(ValueError, match="unknown"):
+            names["encoder"].encode_users([42])
+
+
+def test_quickstart_is_the_same_in_every_frame_library(tmp_path, monkeypatch, capsys):
+    said = {}
+    for library, module in (("pandas", "pd"), ("polars", "pl"), ("pyarrow.csv", "csv")):
+        replace = [("import pandas as pd", f"import {library} as {module}")]
+        replace += [("pd.read_csv", f"{module}.read_csv")]
+        names = text_with_ratings("README.md", tmp_path, monkeypatch, replace)
+        model = names["model"]
+        assert type(model.recommend(users=[7])) is type(names["events"])
+        table = model.recommend(users=[1014, 7], n_items=40)
+        said[library] = table.to_pydict() if library == "pyarrow.csv" else table.to_dict()
+        said[library] = {
+            name: np.asarray(list(column.values()) if isinstance(column, dict) else column)
+            for name, column in said[library].items()
+        }
+    for table in said.values():
+        for name, column in said["pandas"].items():
+            np.testing.assert_array_equal(table[name], column)
+
+
+@pytest.mark.parametrize("script", ["plot_pipeline", "plot_tune_pruner"])
+def test_gallery_scripts_about_pipelines_hold_their_claims(script, capsys):
+    runpy.run_path(str(ROOT / "examples" / f"{script}.py"))
 
 
 def test_gallery_script_holds_its_claims(monkeypatch):
