@@ -56,13 +56,11 @@ class Problem:
 
     def user_id(self, position: int) -> str:
         """Return the id of a user."""
-        cell = sparse.csr_array(([1.0], ([position], [0])), shape=self.X_train.shape)
-        return str(self.encoder.inverse_transform(cell)["user"][0])
+        return str(self.encoder.decode_users([position])[0])
 
     def item_ids(self, positions: Any) -> list[str]:
         """Return the ids of items."""
-        names = self.encoder.get_feature_names_out()
-        return [str(names[position]) for position in positions]
+        return [str(item) for item in self.encoder.decode_items(positions)]
 
 
 def synthetic_events(n_users: int, loss: str, seed: int) -> Events:

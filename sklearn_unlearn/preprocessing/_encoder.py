@@ -116,12 +116,12 @@ class InteractionEncoder(
         self.unknown = unknown
         self.timestamp = timestamp
 
-    def fit(self, events: Any, y: Any = None) -> InteractionEncoder:
+    def fit(self, X: Any, y: Any = None) -> InteractionEncoder:
         """Learn the ids of users and items.
 
         Parameters
         ----------
-        events : table of n_events rows
+        X : table of n_events rows
             See Notes of the class.
         y : None
             Ignored.
@@ -134,43 +134,43 @@ class InteractionEncoder(
         Raises
         ------
         TypeError
-            `events` is no table, ids are of mixed types, boolean or fractional, or values or times
+            `X` is no table, ids are of mixed types, boolean or fractional, or values or times
             are of a wrong type.
         ValueError
             There are no events, a column is absent, an id is missing, or a value or a time is
             missing, NaN or (values) infinite.
         """
-        self._learn(events)
+        self._learn(X)
         return self
 
-    def fit_transform(self, events: Any, y: Any = None) -> SparseMatrix:
+    def fit_transform(self, X: Any, y: Any = None) -> SparseMatrix:
         """Learn the ids and return the matrix of the same events.
 
         Parameters
         ----------
-        events : table of n_events rows
+        X : table of n_events rows
             See Notes of the class.
         y : None
             Ignored.
 
         Returns
         -------
-        X : csr_matrix or csr_array of shape (n_users, n_items)
+        Xt : csr_matrix or csr_array of shape (n_users, n_items)
             float64, sorted, without duplicates.
         """
-        return self._matrix(*self._learn(events), self.n_users_)
+        return self._matrix(*self._learn(X), self.n_users_)
 
-    def transform(self, events: Any) -> SparseMatrix:
+    def transform(self, X: Any) -> SparseMatrix:
         """Return the matrix of events of known ids.
 
         Parameters
         ----------
-        events : table of n_events rows
+        X : table of n_events rows
             See Notes of the class; it may be empty.
 
         Returns
         -------
-        X : csr_matrix or csr_array of shape (n_users, n_items)
+        Xt : csr_matrix or csr_array of shape (n_users, n_items)
             float64, sorted, without duplicates.
 
         Raises
@@ -181,7 +181,7 @@ class InteractionEncoder(
             A pair occurs twice and ``duplicates="error"``; and as in `fit`.
         """
         check_is_fitted(self)
-        table = self._read(events)
+        table = self._read(X)
         users, items = self._encode(table.user, "user"), self._encode(table.item, "item")
         return self._matrix(users, items, *self._numbers(table), self.n_users_)
 

@@ -140,7 +140,7 @@ def test_fit_returns_self_and_keeps_parameters_and_input():
     assert one.fit(table, y=[0, 1]) is one
     assert one.get_params() == params
     assert table == TABLE
-    assert list(inspect.signature(one.fit).parameters) == ["events", "y"]
+    assert list(inspect.signature(one.fit).parameters) == ["X", "y"]
     assert set(vars(one)) - set(params) == {
         "_users", "_items", "_kind", "_value_name", "n_users_", "n_items_",
     }  # fmt: skip
@@ -262,3 +262,9 @@ def test_names_are_given_by_the_method_but_not_to_diagrams():
         assert "InteractionEncoder" in html
     assert inner.get_feature_names_out("ignored").tolist() == [10, 20, 30]
     assert union.get_feature_names_out().tolist()[:2] == ["one__10", "one__20"]
+
+
+def test_no_argument_is_taken_for_metadata():
+    """scikit-learn would route whatever is not called X or y."""
+    names = dir(InteractionEncoder)
+    assert not any(name.startswith("set_") and "request" in name for name in names)
