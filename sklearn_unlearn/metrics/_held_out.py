@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sklearn_unlearn.metrics._checks import IndexArray, check_interactions
+from sklearn_unlearn.metrics._checks import check_interactions
 from sklearn_unlearn.metrics._parts import Parts
+from sklearn_unlearn.utils._interactions import keep_entries
 from sklearn_unlearn.utils._random import hashed_bits
 
 
@@ -52,7 +53,7 @@ def held_out_of_known(parts: Parts, X: Any) -> HeldOut:
     trained = getattr(parts.recommender, "_interactions", None)
     if hasattr(trained, "contains"):
         users = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
-        relevant = _keep(relevant, ~trained.contains(users, relevant.indices))
+        relevant = keep_entries(relevant, ~trained.contains(users, relevant.indices))
     if not relevant.nnz:
         raise ValueError(
             "the test events hold no positive value of a user and an item that the model knows and "
@@ -78,7 +79,7 @@ def held_out_of_new(parts: Parts, X: Any, k: int, share: float, seed: int) -> He
             "parts, or test users with more interactions."
         )
     held = choose_held_out(rows, share, seed)
-    given, relevant = _keep(rows, ~held), _keep(rows, held)
+    given, relevant = keep_entries(rows, ~held), keep_entries(rows, held)
     if names is not None:
         _check_names(parts.recommender, names)
     if not hasattr(parts.recommender, "recommend"):
@@ -130,13 +131,7 @@ def choose_held_out(rows: sparse.csr_array, share: float, seed: int) -> NDArray[
 
 
 def _positive(rows: sparse.csr_array) -> sparse.csr_array:
-    return _keep(rows, rows.data > 0)
-
-
-def _keep(rows: sparse.csr_array, kept: NDArray[np.bool_]) -> sparse.csr_array:
-    """Return the entries that a mask over the data selects."""
-    indptr: IndexArray = np.concatenate([[0], np.cumsum(kept)])[rows.indptr]
-    return sparse.csr_array((rows.data[kept], rows.indices[kept], indptr), shape=rows.shape)
+    return keep_entries(rows, rows.data > 0)
 
 
 def _check_names(recommender: Any, names: Any) -> None:

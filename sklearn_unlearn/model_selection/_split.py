@@ -9,6 +9,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 
+from sklearn_unlearn.utils._interactions import keep_entries
+
 
 def split_interactions(
     X: Any, test_size: float | int = 0.2, random_state: Any = None
@@ -58,7 +60,7 @@ def split_interactions(
     n_test = _n_test(test_size, X.nnz)
     in_test = np.zeros(X.nnz, dtype=bool)
     in_test[check_random_state(random_state).permutation(X.nnz)[:n_test]] = True
-    return _keep(X, ~in_test), _keep(X, in_test)
+    return keep_entries(X, ~in_test), keep_entries(X, in_test)
 
 
 def _n_test(test_size: Any, n_interactions: int) -> int:
@@ -83,9 +85,3 @@ def _n_test(test_size: Any, n_interactions: int) -> int:
             f"part; expected at least one in each part. Pass another test_size or more data."
         )
     return n_test
-
-
-def _keep(X: sparse.csr_array, kept: np.ndarray) -> sparse.csr_array:
-    """Return the entries of X that a mask over its data selects."""
-    indptr = np.concatenate([[0], np.cumsum(kept)])[X.indptr]
-    return sparse.csr_array((X.data[kept], X.indices[kept], indptr), shape=X.shape)

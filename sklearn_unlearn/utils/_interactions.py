@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 __all__ = [
     "concatenate_ranges",
     "index_dtype",
+    "keep_entries",
     "owned",
     "scan_columns",
     "search_in_rows",
@@ -32,6 +34,23 @@ def owned(array: NDArray[Any]) -> NDArray[Any]:
     SciPy shortens arrays by slicing; the slice would keep the rest alive through its ``.base``.
     """
     return array if array.base is None else array.copy()
+
+
+def keep_entries(matrix: sparse.csr_array, kept: NDArray[np.bool_]) -> sparse.csr_array:
+    """Return the entries of a matrix that a mask over its data selects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklearn_unlearn.utils._interactions import keep_entries
+    >>> X = sparse.csr_array(np.array([[1.0, 2.0], [0.0, 3.0]]))
+    >>> keep_entries(X, X.data > 1).toarray()
+    array([[0., 2.],
+           [0., 3.]])
+    """
+    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 
 def concatenate_ranges(indptr: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.int64]:
