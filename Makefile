@@ -12,7 +12,7 @@ DOCS := $(VENV)/.stamp-docs
 
 # The layers below the estimators are type-checked.
 TYPED := $(addprefix sklearn_unlearn/,exceptions.py interactions.py utils objectives optimizers \
-	influence pruning)
+	exact influence pruning)
 # One BLAS thread: the matrices of the tests are too small for more, and tests may run side by side.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q
 

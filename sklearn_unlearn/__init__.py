@@ -28,15 +28,28 @@ if TYPE_CHECKING:
         pipeline,
         preprocessing,
         pruning,
+        sharding,
         utils,
     )
-    from .recommenders import ALS, MatrixFactorization, UnlearningRecommender
+    from .recommenders import (
+        ALS,
+        EASE,
+        GraphFilter,
+        ItemKNN,
+        MatrixFactorization,
+        UnlearningRecommender,
+    )
+    from .sharding import ShardedRecommender
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ALS",
+    "EASE",
+    "GraphFilter",
+    "ItemKNN",
     "MatrixFactorization",
+    "ShardedRecommender",
     "UnlearningRecommender",
     "__version__",
     "benchmarks",
@@ -48,12 +61,17 @@ __all__ = [
     "pipeline",
     "preprocessing",
     "pruning",
+    "sharding",
     "utils",
 ]
 
 _HOME = {
     "ALS": ".recommenders",
+    "EASE": ".recommenders",
+    "GraphFilter": ".recommenders",
+    "ItemKNN": ".recommenders",
     "MatrixFactorization": ".recommenders",
+    "ShardedRecommender": ".sharding",
     "UnlearningRecommender": ".recommenders",
 }
 

@@ -1,7 +1,17 @@
 """Recommenders: what users import."""
 
 from sklearn_unlearn.recommenders._als import ALS
+from sklearn_unlearn.recommenders._ease import EASE
+from sklearn_unlearn.recommenders._graph_filter import GraphFilter
+from sklearn_unlearn.recommenders._knn import ItemKNN
 from sklearn_unlearn.recommenders._mf import MatrixFactorization
 from sklearn_unlearn.recommenders._unlearning import UnlearningRecommender
 
-__all__ = ["ALS", "MatrixFactorization", "UnlearningRecommender"]
+__all__ = [
+    "ALS",
+    "EASE",
+    "GraphFilter",
+    "ItemKNN",
+    "MatrixFactorization",
+    "UnlearningRecommender",
+]

@@ -1,0 +1,165 @@
+"""What workers do: functions that any backend of joblib can send to another process."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import clone
+
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.sharding._partitions import Partition
+from sklearn_unlearn.utils._random import hashed_bits
+
+__all__ = ["ShardData", "fit_shard", "fit_shards", "forget_in_shards", "forget_shard"]
+
+
+class ShardData(NamedTuple):
+    """The interactions of one shard, as they travel.
+
+    A tuple on purpose. What can be weakly referenced, joblib's Dask backend places on one worker
+    before the task and passes by reference, and it is gone when that worker dies. A tuple travels
+    inside its task: once, and once more for each time that the scheduler has to start it again.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[Any]
+    values: NDArray[Any]
+    shape: tuple[int, int]
+    weights: NDArray[np.float64] | None
+
+    @classmethod
+    def of(cls, data: Interactions, mask: NDArray[np.bool_]) -> ShardData:
+        """Take some interactions out of all; the shape stays, so that positions never move."""
+        starts = np.concatenate([[0], np.cumsum(mask)])
+        return cls(
+            starts[data.indptr],
+            data.indices[mask],
+            data.values[mask],
+            data.shape,
+            data.row_weights,
+        )
+
+
+def shard_estimator(estimator: Any, shard: int, seed: int) -> Any:
+    """Clone an estimator for one shard; what it would draw at random, the seed and shard decide.
+
+    Integers stay as they are.
+    """
+    twin = clone(estimator)
+    drawn = int(hashed_bits(seed, shard, 1)[()] >> np.uint64(33))
+    states = {
+        key: drawn
+        for key, value in sorted(twin.get_params(deep=True).items())
+        if (key == "random_state" or key.endswith("__random_state"))
+        and not isinstance(value, int | np.integer)
+    }
+    return twin.set_params(**states)
+
+
+def fit_shard(estimator: Any, shard: ShardData) -> Any:
+    """Fit an unfitted estimator to one shard, and return it."""
+    X = sparse.csr_array((shard.values, shard.indices, shard.indptr), shape=shard.shape)
+    if shard.weights is None:
+        return estimator.fit(X)
+    return estimator.fit(X, sample_weight=shard.weights)
+
+
+def forget_shard(model: Any, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Any:
+    """Return a copy of a fitted model that has forgotten some of its pairs."""
+    return copy.copy(model).forget(pairs)
+
+
+def run(function: Any, tasks: Iterable[tuple[Any, ...]], n_tasks: int, n_jobs: int | None) -> Any:
+    """Call a function on each task, wherever joblib is told to.
+
+    One task runs here: to send it elsewhere would only move data.
+    """
+    if n_tasks <= 1:
+        return [function(*task) for task in tasks]
+    return Parallel(n_jobs=n_jobs)(delayed(function)(*task) for task in tasks)
+
+
+def fit_shards(
+    estimator: Any,
+    data: Interactions,
+    partition: Partition,
+    shards: NDArray[np.int64],
+    n_jobs: int | None,
+) -> dict[int, Any]:
+    """Fit clones of an estimator to some shards.
+
+    Parameters
+    ----------
+    estimator : recommender
+        What to clone.
+
+    data : Interactions
+        All interactions.
+
+    partition : Partition
+        Where they are.
+
+    shards : ndarray of int64
+        The shards to fit, none of them empty.
+
+    n_jobs : int or None
+        As in joblib.
+
+    Returns
+    -------
+    models : dict of int to recommender
+        The fitted clones by shard.
+    """
+    labels = partition.of(data)
+    tasks = (
+        (
+            shard_estimator(estimator, int(shard), partition.seed),
+            ShardData.of(data, labels == shard),
+        )
+        for shard in shards
+    )
+    return dict(zip(shards.tolist(), run(fit_shard, tasks, len(shards), n_jobs), strict=True))
+
+
+def forget_in_shards(
+    models: list[Any],
+    data: Interactions,
+    positions: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    shards: NDArray[np.int64],
+    n_jobs: int | None,
+) -> dict[int, Any]:
+    """Let copies of the models of some shards forget their part of a request.
+
+    Parameters
+    ----------
+    models : list of recommender, one a shard
+        Left as they are.
+
+    data : Interactions
+        All interactions before the request.
+
+    positions, labels : ndarray of int, shape (n,)
+        Positions and shards of those to forget.
+
+    shards : ndarray of int64
+        The shards to change.
+
+    n_jobs : int or None
+        As in joblib.
+
+    Returns
+    -------
+    models : dict of int to recommender
+        The changed copies by shard.
+    """
+    users = np.searchsorted(data.indptr, positions, side="right") - 1
+    items = data.indices[positions].astype(np.int64)
+    tasks = ((models[shard], (users[labels == shard], items[labels == shard])) for shard in shards)
+    return dict(zip(shards.tolist(), run(forget_shard, tasks, len(shards), n_jobs), strict=True))
