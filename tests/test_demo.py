@@ -414,8 +414,10 @@ def test_quickstart_is_the_same_in_every_frame_library(tmp_path, monkeypatch, ca
             np.testing.assert_array_equal(table[name], column)
 
 
-@pytest.mark.parametrize("script", ["plot_pipeline", "plot_tune_pruner"])
-def test_gallery_scripts_about_pipelines_hold_their_claims(script, capsys):
+@pytest.mark.parametrize(
+    "script", ["plot_pipeline", "plot_tune_pruner", "plot_exact_against_influence"]
+)
+def test_gallery_scripts_hold_their_claims(script, capsys):
     runpy.run_path(str(ROOT / "examples" / f"{script}.py"))
 
 

@@ -22,6 +22,7 @@ from sklearn_unlearn.benchmarks._estimators import (
     make_estimator,
     make_settings,
 )
+from sklearn_unlearn.benchmarks._exact import run_exact
 from sklearn_unlearn.benchmarks._expand import expand
 from sklearn_unlearn.benchmarks._implicit import Rival
 from sklearn_unlearn.benchmarks._options import (
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.command == "encode":
             return run_encode(options)
+        if options.command == "exact":
+            with threadpool_limits(options.jobs), _frozen_heap():
+                return run_exact(options)
         plan, run = _prepare(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")

@@ -11,12 +11,14 @@ from typing import Any
 from sklearn_unlearn.benchmarks._als import ALS_REQUESTS, ALS_SETTINGS
 from sklearn_unlearn.benchmarks._encode import IDS, LIBRARIES
 from sklearn_unlearn.benchmarks._estimators import ESTIMATORS, PRESETS, SETTINGS
+from sklearn_unlearn.benchmarks._exact import EXACT, EXACT_REQUESTS
 from sklearn_unlearn.benchmarks._requests import REQUESTS
 from sklearn_unlearn.benchmarks._scale import EXPANSIONS, SCALE_SETTINGS
 
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
 _COMMANDS = ("forget", "growth", "batch", "ifru", "als", "scale")
+_OTHERS = ("encode", "exact")
 #: Commands that compare `ALS` with implicit.
 PAIRED = ("als", "scale")
 
@@ -31,6 +33,7 @@ commands (COMMAND --help lists the options of each):
   als      ALS, fitted here and taken over, against refits by implicit
   scale    time and memory of ALS as the data grow, beside implicit
   encode   time and memory of InteractionEncoder, by library and kind of ids
+  exact    models in closed form: speed, and how far from a refit, once and in a row
 """
 
 _PROBLEM = """\
@@ -43,12 +46,11 @@ def with_command(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
     """Put in the command that was left out."""
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         return ["forget", *argv]
-    if argv[0] not in (*_COMMANDS, "encode", "-h", "--help"):
+    if argv[0] not in (*_COMMANDS, *_OTHERS, "-h", "--help"):
         parser.exit(
             2,
             f"{parser.prog}: error: Got the command {argv[0]!r}; expected "
-            f"{', '.join(_COMMANDS)}. Choose one, or leave it out for forget; encode measures the "
-            "encoder.\n",
+            f"{', '.join((*_COMMANDS, *_OTHERS))}. Choose one, or leave it out for forget.\n",
         )
     return argv
 
@@ -91,6 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_als(made["als"])
     _add_scale(made["scale"])
     _add_encode(commands.add_parser("encode", allow_abbrev=False))
+    _add_exact(commands.add_parser("exact", allow_abbrev=False))
     return parser
 
 
@@ -130,7 +133,24 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="print no progress")
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_exact(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_problem(parser)
+    add("--estimator", choices=sorted(EXACT), default="EASE", help="(default: %(default)s)")
+    add("--params", default="", help="of it: 'regularization=300'")
+    add("--requests", type=_words, default=list(EXACT_REQUESTS), metavar="NAMES",
+        help="as for forget; default: " + ",".join(EXACT_REQUESTS).replace("%", "%%"))  # fmt: skip
+    add("--sequence", type=_count_from(0), default=0, metavar="NUMBER",
+        help="requests one after the other (default: none)")  # fmt: skip
+    for name, what in (("repeats", "forgets"), ("refit-repeats", "refits")):
+        add(f"--{name}", type=_count_from(1), default=3, help=f"timed {what} (default: 3)")
+    add("--jobs", type=_count_from(1), default=2, help="threads (default: %(default)s)")
+    add("--seed", type=_count_from(0), default=0, help="of the requests (default: 0)")
+    add("--json", type=Path, metavar="FILE", help="also write everything to a file")
+    add("--quiet", action="store_true", help="print no progress")
+
+
+def _add_problem(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--problem", default="synthetic", help=_PROBLEM)
@@ -141,6 +161,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--threshold", type=_real, help="values from it on are labelled +1, those below -1")
     add("--test-size", type=_share, default=0.2, help="share to hold out (default: %(default)s)")
     add("--split-seed", type=_count_from(0), default=0, help="seed of that draw, and of made data")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_problem(parser)
     presets = sorted({name for known in PRESETS.values() for name in known})
     add("--preset", help=f"hyper-parameters: {', '.join(presets)} (default: ml for files)")
     add("--params", default="", help="more of them: 'n_factors=24,regularization=10'")

@@ -204,7 +204,10 @@ def test_help(arguments, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit"], f"Got the command 'fit'; expected {', '.join(COMMANDS)}. Choose"),
+        (
+            ["fit"],
+            f"Got the command 'fit'; expected {', '.join([*COMMANDS, 'encode', 'exact'])}. Choose",
+        ),
         (["--problem", "movies"], "Got the problem 'movies'; expected 'synthetic'"),
         (["--problem", "npz:no.npz"], "Got the path 'no.npz'; expected an .npz file. Check"),
         (["--problem", "events:no.csv"], "Got the path 'no.csv'"),
