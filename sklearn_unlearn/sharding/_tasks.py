@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
@@ -81,8 +81,18 @@ def run(function: Any, tasks: Iterable[tuple[Any, ...]], n_tasks: int, n_jobs: i
     One task runs here: to send it elsewhere would only move data.
     """
     if n_tasks <= 1:
-        return [function(*task) for task in tasks]
-    return Parallel(n_jobs=n_jobs)(delayed(function)(*task) for task in tasks)
+        return [alone(function, *task) for task in tasks]
+    return Parallel(n_jobs=n_jobs)(delayed(alone)(function, *task) for task in tasks)
+
+
+def alone(function: Any, *task: Any) -> Any:
+    """Call a function in which ``n_jobs=None`` means one job.
+
+    Inside a task of its Dask backend, joblib would take the size of the cluster, and every worker
+    would start as many threads.
+    """
+    with parallel_config(backend="threading", n_jobs=1):
+        return function(*task)
 
 
 def fit_shards(

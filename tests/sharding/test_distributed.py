@@ -40,7 +40,8 @@ class Watched(ItemKNN):
         return super()._forget(retained, request)
 
     def _work(self, verb):
-        path = os.path.join(self.folder, f"{verb} {time.time_ns()} {os.getpid()}")
+        jobs = joblib.effective_n_jobs(None)
+        path = os.path.join(self.folder, f"{verb} {time.time_ns()} {os.getpid()} {jobs}")
         with open(path, "x"):
             pass
         time.sleep(self.pause)
@@ -55,7 +56,7 @@ def client():
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",  # a free port: another cluster may run here
             silence_logs=logging.CRITICAL,  # workers are killed on purpose
         ) as cluster,
         distributed.Client(cluster) as client,
@@ -130,6 +131,7 @@ def test_both_workers_work(client, tmp_path):
     for verb in ("fit", "forget"):
         processes = at_work(tmp_path, verb)
         assert len(processes) == N_SHARDS and len(set(processes)) == 2 and here not in processes
+    assert {name.split()[3] for name in os.listdir(tmp_path)} == {"1"}  # threads of each
     # One shard's request is answered here: to send the model away would cost more.
     with on_dask(client):
         model.forget(users=[60])
