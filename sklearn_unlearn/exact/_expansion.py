@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.linalg import block_diag
 
-from sklearn_unlearn.utils._random import hashed_normal
+from sklearn_unlearn.exact._blocks import orthonormal, random_block, taken_out
 
-__all__ = ["Expansion", "Product", "Start", "orthonormal", "random_block", "taken_out"]
+__all__ = ["Expansion", "Product", "Start"]
 
 Floats = NDArray[Any]
 Product = Callable[[Floats], Floats]
@@ -23,11 +22,6 @@ _BLOCK_TOL = 50.0
 # this share of the operator's norm is left of it.
 _PERIOD = 3
 _LITTLE = 1e-2
-# Gram matrices square what they measure: ratios of less than so many roots of the rounding are for
-# a QR decomposition.
-_GRAM_SAFETY = 500.0
-# Rows that are changed at once: their temporaries stay in cache.
-_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -53,57 +47,6 @@ class Start:
     projected: Floats
     block: Floats
     coupling: Floats
-
-
-def random_block(n: int, width: int, seed: int, stream: int) -> Floats:
-    """Hashed normal numbers: what they are depends on seed and stream alone.
-
-    Parameters
-    ----------
-    n, width : int
-        Shape.
-
-    seed, stream : int
-        Seed of the model, and which draw of it this is.
-
-    Returns
-    -------
-    block : ndarray of shape (n, width)
-    """
-    return hashed_normal(seed, np.arange(n)[:, None], np.arange(width), stream)
-
-
-def taken_out(Y: Floats, basis: Floats) -> tuple[Floats, Floats]:
-    """Take an orthonormal basis out of a block; return what is left, and the coefficients."""
-    C = basis.T @ Y
-    return Y - basis @ C, C
-
-
-def orthonormal(Y: Floats, drop: float) -> tuple[Floats, Floats, float]:
-    """Write ``Y = Q C`` with orthonormal Q, without directions of size up to `drop`.
-
-    Returns
-    -------
-    Q, C : ndarray
-        The factors.
-
-    smallest : float
-        Size of the smallest direction that was kept.
-    """
-    squares, V = np.linalg.eigh((Y.T @ Y).astype(np.float64))
-    ratio = _GRAM_SAFETY * np.finfo(Y.dtype).eps ** 0.5
-    if len(squares) and squares[0] > max(ratio**2 * squares[-1], drop**2):
-        sizes = np.sqrt(squares)
-        Q = Y @ (V / sizes).astype(Y.dtype)
-        # Once more: the first pass is accurate to rounding over the ratio of the sizes.
-        L = np.linalg.cholesky((Q.T @ Q).astype(np.float64))
-        Q = Q @ np.linalg.inv(L).T.astype(Y.dtype)
-        return Q, L.T @ (sizes[:, None] * V.T), float(sizes[0])
-    Q, S = np.linalg.qr(Y)
-    left, sizes, right = np.linalg.svd(S)
-    keep = int(np.count_nonzero(sizes > drop))
-    smallest = float(sizes[keep - 1]) if keep else 0.0
-    return Q @ left[:, :keep], (sizes[:keep, None] * right[:keep]).astype(np.float64), smallest
 
 
 class Expansion:
@@ -281,64 +224,3 @@ class Expansion:
         self.projected = np.zeros((order, order))
         self.projected[:width, :width] = np.diag(self.values[:width])
         self.tail, self.n_seen = slice(0, width), -1
-
-    def aligned(self, n_components: int, width: int, slack: float) -> tuple[Floats, Floats, Floats]:
-        """Turn the leading Ritz vectors, and the guards, each to where the start was; then stop.
-
-        Ritz vectors of close values rotate freely. Turned back, they differ from the columns of the
-        start by a matrix of low rank, which costs far less than a product with the whole basis.
-
-        Parameters
-        ----------
-        n_components, width : int
-            How many vectors lead, and how many are kept.
-
-        slack : float
-            What may be left out of the difference; ten times as much of the guards.
-
-        Returns
-        -------
-        basis : ndarray of shape (n, width)
-            Orthonormal columns; the leading ones span the leading Ritz vectors.
-
-        projected : ndarray of shape (width, width)
-            The operator on it.
-
-        coupling : ndarray of shape (block width, width)
-            Of the block.
-        """
-        projected = np.zeros((width, width))
-        coupling = self.coupling @ self.vectors[self.tail, :width]
-        changes = []
-        for own, allowed in (
-            (slice(0, n_components), slack),
-            (slice(n_components, width), 10.0 * slack),
-        ):
-            U = self.vectors[:, own]
-            left, _, right = np.linalg.svd(U[own])
-            turn = right.T @ left.T
-            change = U @ turn
-            change[np.arange(own.start, own.stop), np.arange(own.stop - own.start)] -= 1.0
-            changes.append(_low_rank(change, allowed))
-            projected[own, own] = (turn.T * self.values[own]) @ turn
-            coupling[:, own] = coupling[:, own] @ turn
-        return self._changed(changes), projected, coupling
-
-    def _changed(self, changes: list[tuple[Floats, Floats]]) -> Floats:
-        """Add to groups of columns of the start what low-rank weights make of the whole basis."""
-        basis, kept = np.empty_like(self.thick), self.thick.shape[1]
-        weights = np.concatenate([left for left, _ in changes], axis=1).astype(self.dtype)
-        back = block_diag(*(right for _, right in changes)).astype(self.dtype)
-        for first in range(0, self.n, _ROWS_AT_ONCE):
-            rows = slice(first, first + _ROWS_AT_ONCE)
-            inner = self.thick_cast[rows] @ weights[:kept]
-            inner += self.added[rows, : self.n_added] @ weights[kept:]
-            np.add(self.thick[rows], inner @ back, out=basis[rows])
-        return basis
-
-
-def _low_rank(weights: Floats, slack: float) -> tuple[Floats, Floats]:
-    """Factors of a matrix, up to some slack in the Frobenius norm."""
-    left, sizes, right = np.linalg.svd(weights, full_matrices=False)
-    keep = int(np.count_nonzero(np.cumsum(sizes[::-1] ** 2)[::-1] > slack**2))
-    return left[:, :keep] * sizes[:keep], right[:keep]

@@ -2,45 +2,43 @@
 
 Everything starts from, and ends in, one relation: ``A W = W H + Z B`` with ``[W, Z]`` orthonormal.
 Here W belongs to an operator close to A, and Z spans what A moves W out of itself by. If the
-operators differ by a matrix of low rank then Z is narrow, and so are the products of the block
-Lanczos steps that follow; of every next block only the directions are kept that still matter.
+operators differ by a matrix of low rank then Z is narrow. Each step adds to the basis those
+directions of Z that the residual is largest in, so later steps need few products.
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.exact._expansion import (
-    Expansion,
-    Product,
-    Start,
-    orthonormal,
-    random_block,
-    taken_out,
-)
+from sklearn_unlearn.exact._blocks import orthonormal, random_block, spanned, taken_out
+from sklearn_unlearn.exact._correction import Correction
+from sklearn_unlearn.exact._expansion import Product, Start
 from sklearn_unlearn.exact._subspace import Subspace
 
 __all__ = ["refined_subspace"]
 
 Floats = NDArray[np.float64]
 
-# Fresh random directions beside the block of a warm start, and room for so many of its blocks.
+# Fresh random directions beside those of a change.
 _N_FRESH = 2
-_N_BLOCKS = 12
-# Guard vectors only lend a hand: their residual may be so much larger.
-_GUARD_WEIGHT = 0.03
-# Share of the tolerance that all directions may have that are left out of a step.
+# Share of the tolerance that is not worth a direction,
 _LEFT_OUT = 0.1
+# and share of the residual that may wait for the next step.
+_WAITING = 0.3
+# Share of the tolerance that a new basis may lack: the next request does not know of it.
+_UNKNOWN = 0.03
 # Directions below this share of the largest are out of reach of a Gram matrix.
 _GRAM_TOL = 1e-7
 # Residuals to reach from which on single precision has digits to spare, as a share of the first.
 _SINGLE = 1e-5
-# The outlook is pessimistic: a look at the residual is worth it from so many times the goal on.
-_LOOK = 4.0
-_FIRST_LOOK = 3
-# Changes of the operator from which on their directions are looked at in any case.
+# Changes of the operator from which on their directions are looked at in any case, and for how
+# many steps.
 _STRONG = 0.05
+_N_SCOUTING = 2
 _STREAM_WARM = -2
 
 
@@ -96,84 +94,71 @@ def refined_subspace(
     subspace : Subspace
         As wide as the old one.
     """
-    width = old.basis.shape[1]
-    importance = np.where(np.arange(width) < n_components, 1.0, _GUARD_WEIGHT)
-    start, before, goal = _perturbed(old, F, Y, strengths, importance, tol, reduction, seed)
     # What the old basis lacks is small: single precision has digits enough for a share of it.
-    dtype = np.float32 if goal >= _SINGLE * before else np.float64
-    work = Expansion(start, _N_BLOCKS * start.block.shape[1], seed, dtype)
-    value = float(np.linalg.eigvalsh(start.projected)[-n_components])
+    dtype = np.float32 if reduction >= _SINGLE else np.float64
+    W = old.basis.astype(dtype, copy=False)
+    start, scouts, before = _perturbed(old, W, F, Y, strengths, n_components, seed)
+    goal = max(tol * float(old.values[0]), reduction * before)
+    work = Correction(start, W, n_components, scouts)
+    width = old.basis.shape[1]
     while work.n_steps < max_iter and not work.is_complete:
-        if work.is_full:
-            work.restart(width)
-        work.step(product)
-        if not (work.is_full or work.is_complete) and (
-            work.n_steps < _FIRST_LOOK or work.outlook(value, n_components) > _LOOK * goal
-        ):
+        residual = work.residual()
+        size = float(np.linalg.norm(residual))
+        if size <= goal and work.n_steps >= _N_SCOUTING:
+            if work.n_seen == work.size:
+                break
+            work.ritz()
             continue
-        work.ritz()
-        if work.residual(n_components) <= goal:
-            break
-        value = float(work.values[n_components - 1])
+        if work.n_steps == _N_SCOUTING:
+            work.scouts = work.scouts[:, :0]
+        work.step(product, residual, max(_WAITING * size, _LEFT_OUT * goal))
     if work.n_seen != work.size:
         work.ritz()
-    residual = work.residual(n_components)
-    basis, projected, coupling = work.aligned(n_components, width, _LEFT_OUT * goal)
+    reached = float(np.linalg.norm(work.residual()))
+    converged = reached <= goal
+    slack = _UNKNOWN * goal
+    unknown = math.hypot(old.unknown, slack, float(np.finfo(dtype).eps) * before)
+    basis, projected, remainder, coupling = work.aligned(width, slack, goal)
     return Subspace(
         basis,
         work.values[:width].copy(),
         projected,
-        work.block.astype(np.float64, copy=False),
+        remainder.astype(np.float64, copy=False),
         coupling,
         before,
-        residual,
+        math.hypot(reached, unknown),
         work.n_steps,
         work.n_products,
-        residual <= goal,
+        converged,
+        unknown,
     )
 
 
 def _perturbed(
     old: Subspace,
+    W: NDArray[Any],
     F: Floats,
     Y: Floats,
     strengths: Floats,
-    importance: Floats,
-    tol: float,
-    reduction: float,
+    n_components: int,
     seed: int,
-) -> tuple[Start, float, float]:
-    """Start of a refinement, the residual that it has, and the one to reach."""
-    W = old.basis
+) -> tuple[Start, Floats, float]:
+    """Start of a refinement, directions of its block to follow in any case, and its residual."""
+    rank = F.shape[1]
     F, inside = taken_out(F, W)
-    outer = np.concatenate((old.remainder, F), axis=1)
-    inner = np.concatenate((old.coupling, Y))
-    Q, R = _spanned(outer, _GRAM_TOL)
-    left, parts, right = np.linalg.svd(R @ inner * importance, full_matrices=False)
-    right = parts[:, None] * right / importance
-    before = float(np.linalg.norm(right[:, importance == 1.0]))
-    goal = max(tol * float(old.values[0]), reduction * before)
-    keep = int(np.count_nonzero(parts > _LEFT_OUT * goal))
-    block = Q @ left[:, :keep]
+    Q, R = spanned(np.concatenate((old.remainder, F), axis=1), _GRAM_TOL)
+    coupling = R @ np.concatenate((old.coupling, Y))
+    before = float(np.linalg.norm(coupling[:, :n_components]))
     # An eigenvector may come in that the old basis knows nothing of, as a part of the graph that
     # falls off brings one: look where the operator has changed much, and at random.
     norms = np.linalg.norm(F, axis=0)
-    other = taken_out(F * (strengths / np.where(norms > 0, norms, 1.0)), block)[0]
-    other = _spanned(other, _STRONG, largest=1.0)[0]
-    fresh = random_block(len(W), _N_FRESH, seed, _STREAM_WARM)
-    block = np.concatenate((block, other, fresh), axis=1)
-    coupling = np.zeros((block.shape[1], W.shape[1]))
-    coupling[:keep] = right[:keep]
-    block, C, _ = orthonormal(taken_out(block, W)[0], 0.0)
-    coupling = C @ coupling
+    strong = R[:, R.shape[1] - rank :] * (strengths / np.where(norms > 0, norms, 1.0))
+    left, sizes, _ = np.linalg.svd(strong, full_matrices=False)
+    fresh = taken_out(random_block(len(W), _N_FRESH, seed, _STREAM_WARM), W)[0]
+    block, C, _ = orthonormal(np.concatenate((Q, fresh), axis=1), 0.0)
+    scouts = np.concatenate(
+        (C[:, : Q.shape[1]] @ left[:, sizes > _STRONG], C[:, Q.shape[1] :]), axis=1
+    )
     projected = old.projected + inside @ Y
-    return Start(W, (projected + projected.T) / 2, block, coupling), before, goal
-
-
-def _spanned(Y: Floats, tol: float, largest: float | None = None) -> tuple[Floats, Floats]:
-    """Write ``Y = Q R`` with orthonormal Q, up to a share of the largest direction."""
-    squares, V = np.linalg.eigh(Y.T @ Y)
-    top = squares.max(initial=0.0) if largest is None else largest**2
-    some = squares > tol**2 * top
-    sizes, V = np.sqrt(squares[some]), V[:, some]
-    return Y @ (V / sizes), sizes[:, None] * V.T
+    start = Start(old.basis, (projected + projected.T) / 2, block, C[:, : Q.shape[1]] @ coupling)
+    return start, scouts, before

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.exact._expansion import (
-    Expansion,
-    Product,
-    Start,
-    orthonormal,
-    random_block,
-)
+from sklearn_unlearn.exact._blocks import orthonormal, random_block
+from sklearn_unlearn.exact._expansion import Expansion, Product, Start
 
 __all__ = ["Subspace", "cold_subspace", "dense_subspace", "measured_residual"]
 
@@ -67,6 +62,10 @@ class Subspace:
 
     converged : bool, default=True
         Whether the residual met its tolerance.
+
+    unknown : float, default=0.0
+        How far the relation may be off: what refinements left out of it, and rounding, which add up
+        like errors that are independent.
     """
 
     basis: Floats
@@ -79,6 +78,7 @@ class Subspace:
     n_steps: int = 0
     n_products: int = 0
     converged: bool = True
+    unknown: float = 0.0
 
     def rank(self, n_components: int) -> int:
         """How many of the leading values are not zero."""
@@ -208,7 +208,9 @@ def measured_residual(product: Product, subspace: Subspace, n_components: int, s
     """
     V = subspace.basis[:, :n_components]
     mix = random_block(V.shape[1], _N_PROBES, seed, _STREAM_PROBE)
-    left = product(V @ mix) - V @ (subspace.projected[:n_components, :n_components] @ mix)
+    # Both in one pass over the basis.
+    images = V @ np.hstack((mix, subspace.projected[:n_components, :n_components] @ mix))
+    left = product(np.ascontiguousarray(images[:, :_N_PROBES])) - images[:, _N_PROBES:]
     return float(np.linalg.norm(left)) / _N_PROBES**0.5
 
 

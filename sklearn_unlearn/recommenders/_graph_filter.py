@@ -8,7 +8,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_unlearn.exact._normalised import GraphChange, NormalisedGraph
+from sklearn_unlearn.exact._graph_change import GraphChange
+from sklearn_unlearn.exact._normalised import NormalisedGraph
 from sklearn_unlearn.exact._refinement import refined_subspace
 from sklearn_unlearn.exact._subspace import cold_subspace, dense_subspace, measured_residual
 from sklearn_unlearn.influence.backends import get_backend
@@ -51,9 +52,10 @@ class GraphFilter(ClosedFormModel):
         Residual of the singular subspace after `fit`: the Frobenius norm of
         :math:`\tilde R^\top \tilde R V - V \Sigma^2`, where the largest singular value is 1.
 
-    forget_tol : float, default=2e-4
+    forget_tol : float, default=1e-3
         A request ends when the residual is at most so much of what the request had made of it, or
-        at most `tol`. What is left is known, and goes with the next request.
+        at most `tol`. What is left is known, and goes with the next request; how far that knowledge
+        may be off is part of the residual.
 
     max_iter : int, default=1000
         Block steps at most, in a fit or a request.
@@ -139,7 +141,7 @@ class GraphFilter(ClosedFormModel):
         alpha=0.3,
         *,
         tol=1e-8,
-        forget_tol=2e-4,
+        forget_tol=1e-3,
         max_iter=1000,
         random_state=None,
         n_jobs=None,
@@ -222,7 +224,7 @@ class GraphFilter(ClosedFormModel):
             seed=self._seed,
         )
         measured = measured_residual(product, subspace, self.n_components, self._seed)
-        allowed = max(self.tol, self.forget_tol * subspace.before)
+        allowed = max(self.tol, self.forget_tol * subspace.before) + subspace.unknown
         whole = subspace.converged and subspace.rank(self.n_components) == self.n_components
         return subspace if whole and measured <= _CHANCE * allowed else None
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sklearn_unlearn.exact._expansion import orthonormal
-from sklearn_unlearn.exact._normalised import GraphChange, NormalisedGraph
+from sklearn_unlearn.exact._blocks import low_rank, orthonormal, spanned
+from sklearn_unlearn.exact._graph_change import GraphChange
+from sklearn_unlearn.exact._normalised import NormalisedGraph
 from sklearn_unlearn.exact._refinement import refined_subspace
 from sklearn_unlearn.exact._subspace import cold_subspace, dense_subspace, measured_residual
 from sklearn_unlearn.influence.backends import ScipyBackend
@@ -237,6 +238,49 @@ def test_a_change_that_the_old_basis_does_not_see_is_found():
     np.testing.assert_allclose(of_subspace(found), projector(A + change, K), atol=1e-7)
 
 
+def test_a_direction_that_changed_much_is_looked_at_though_nothing_couples_to_it():
+    # A vector of its own that comes in just above the cut, beside a change that is seen.
+    A, old = start()
+    rng = np.random.default_rng(4)
+    values, vectors = np.linalg.eigh(A)
+    v = vectors[:, 60:61]
+    lifted = (1.02 * values[-K] - values[60]) * v @ v.T
+    found = refine(A, old, lifted + low_rank_change(A, rng, size=1e-4), reduction=1e-2)
+    assert np.linalg.norm(v.T @ found.basis[:, :K]) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_residual_says_what_is_known_and_what_is_not():
+    # A large change, and then small ones: what the large one left out is larger than their goals.
+    A, old = start()
+    rng = np.random.default_rng(5)
+    found = old
+    for size in (0.5, 1e-4, 1e-4):
+        change = low_rank_change(A, rng, size=size)
+        found = refine(A, found, change, reduction=1e-2)
+        A, V = A + change, found.basis[:, :K]
+        true = np.linalg.norm(A @ V - V @ (V.T @ A @ V))
+        assert found.converged and true <= 3 * found.residual
+        assert found.unknown <= found.residual
+        assert found.unknown >= 0.03 * max(1e-2 * found.before, 1e-10)
+
+
+def test_scouts_are_followed_for_two_steps_and_no_longer():
+    A, old = start()
+    change = low_rank_change(A, np.random.default_rng(6), rank=1)
+    widths = []
+
+    def product(block):
+        widths.append(block.shape[1])
+        return (A + change).astype(block.dtype) @ block
+
+    F = np.linalg.eigh(change)[1][:, -1:]
+    Y = F.T @ change @ old.basis
+    settings = {**SETTINGS, "tol": 1e-10, "reduction": 1e-3}
+    assert refined_subspace(product, old, F, Y, np.zeros(1), **settings).converged
+    # What was left of the fit is far below the goal: one direction, and two random ones.
+    assert widths[:6] == [3, 3, 1, 1, 1, 1]
+
+
 def test_nothing_to_do():
     A, old = start()
     found = refine(A, old, np.zeros_like(A))
@@ -266,3 +310,19 @@ def test_orthonormal_factors(dtype, ratio):
     sizes = np.linalg.svd(Y, compute_uv=False).astype(float)
     assert smallest == pytest.approx(sizes[-1], rel=0.01, abs=100 * eps)
     assert orthonormal(Y, 1.01 * sizes[2])[0].shape[1] == np.count_nonzero(sizes > 1.01 * sizes[2])
+
+
+def test_spanned_and_low_rank_keep_what_they_say():
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.standard_normal((n, 4)))[0] for n in (50, 9))
+    Y = left * [1.0, 1e-2, 1e-5, 1e-6] @ right.T
+    for tol, rank in ((1e-3, 2), (5e-6, 3), (1e-7, 4)):
+        Q, R = spanned(Y, tol)
+        assert Q.shape == (50, rank)
+        np.testing.assert_allclose(Q @ R, Y, atol=2 * tol)
+    # The two smallest are larger together than either.
+    Y = left * [1.0, 0.5, 0.3, 0.3] @ right.T
+    for slack, rank in ((0.29, 4), (0.31, 3), (0.41, 3), (0.43, 2)):
+        L, R = low_rank(Y, slack)
+        assert L.shape == (50, rank)
+        assert np.linalg.norm(L @ R - Y) <= slack
