@@ -7,6 +7,7 @@ BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
+DEMO := $(VENV)/.stamp-demo
 DEV := $(VENV)/.stamp-dev
 DOCS := $(VENV)/.stamp-docs
 
@@ -32,6 +33,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps make set-up run again when the dependencies change, and only then.
+# A demonstration needs neither torch nor what tests need.
+$(DEMO): pyproject.toml constraints-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints-dev.txt \
+		-e '.[frames]'
+	@touch $@
+
 $(DEV): pyproject.toml constraints-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints-dev.txt -e '.[dev]'
 	@touch $@
@@ -42,7 +49,7 @@ $(DOCS): $(DEV)
 
 setup: $(DEV) ## create the virtual environment (the other targets do it when needed)
 
-demo: $(DEV) ## fit, forget, compare with a refit; on your own events with DATA=file.csv
+demo: $(DEMO) ## fit, forget, compare with a refit; on your own events with DATA=file.csv
 	$(BIN)/python -m sklearn_unlearn $(if $(DATA),'$(DATA)') $(DEMO_ARGS)
 
 test: $(DEV) ## fast tests and doctests

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     )
     from .recommenders import (
         ALS,
+        BPR,
         EASE,
         GraphFilter,
         ItemKNN,
+        LightGCN,
         MatrixFactorization,
         UnlearningRecommender,
     )
@@ -45,9 +47,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ALS",
+    "BPR",
     "EASE",
     "GraphFilter",
     "ItemKNN",
+    "LightGCN",
     "MatrixFactorization",
     "ShardedRecommender",
     "UnlearningRecommender",
@@ -67,9 +71,11 @@ __all__ = [
 
 _HOME = {
     "ALS": ".recommenders",
+    "BPR": ".recommenders",
     "EASE": ".recommenders",
     "GraphFilter": ".recommenders",
     "ItemKNN": ".recommenders",
+    "LightGCN": ".recommenders",
     "MatrixFactorization": ".recommenders",
     "ShardedRecommender": ".sharding",
     "UnlearningRecommender": ".recommenders",

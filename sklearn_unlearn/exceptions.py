@@ -2,7 +2,12 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["ForgetError", "NotConvergedWarning", "UnknownInteractionError"]
+__all__ = [
+    "DeviceMemoryWarning",
+    "ForgetError",
+    "NotConvergedWarning",
+    "UnknownInteractionError",
+]
 
 
 class UnknownInteractionError(ValueError, KeyError):
@@ -44,5 +49,18 @@ class NotConvergedWarning(ConvergenceWarning):
     >>> from sklearn.exceptions import ConvergenceWarning
     >>> from sklearn_unlearn.exceptions import NotConvergedWarning
     >>> issubclass(NotConvergedWarning, ConvergenceWarning)
+    True
+    """
+
+
+class DeviceMemoryWarning(RuntimeWarning):
+    """The memory of a device did not suffice, so the CPU did the work.
+
+    The result is the same; it took longer.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import DeviceMemoryWarning
+    >>> issubclass(DeviceMemoryWarning, RuntimeWarning)
     True
     """

@@ -39,7 +39,7 @@ def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
 def test_the_guide_is_among_the_pages_that_run():
     names = {page.stem for page in RUN_HERE}
     assert names >= {"index", "guarantees", "how_forgetting_works", "hyper_parameters", "checks"}
-    assert names >= {"forgetting", "add_a_model"}
+    assert names >= {"forgetting", "add_a_model", "graph_models"}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ LAYER_OF = {
     "sharding": 6,
     "__main__": 6,
 }
-TORCH_MODULE = "influence.backends._torch"
+TORCH_ROOM = "influence.backends"
+TORCH = ("torch", "array_api_compat")
 COMPAT_MODULE = "utils._compat"
 
 
@@ -145,7 +146,7 @@ def check(root: Path) -> tuple[list[str], dict[str, set[str]]]:
         graph[module] = set()
         for source, name, _ in imports:
             top = source.split(".")[0]
-            if top == "torch" and module != TORCH_MODULE:
+            if top in TORCH and not module.startswith(TORCH_ROOM):
                 problems.append(f"{module}: names torch")
             if top == PACKAGE:
                 target = source.removeprefix(PACKAGE).removeprefix(".")
@@ -185,6 +186,7 @@ CLEAN_TREE = {
     "influence/_unlearners.py": "from ..objectives import Objective\nfrom . import _operators",
     "influence/backends/__init__.py": "def choose():\n    from ._torch import Torch",
     "influence/backends/_torch.py": "import torch",
+    "influence/backends/_arrays.py": "def f():\n    from array_api_compat import array_namespace",
     "objectives/__init__.py": "from ..influence._operators import Operator",
     "optimizers/__init__.py": "from ..influence._operators import Operator",
     "recommenders/__init__.py": "from ..optimizers import newton\nfrom ..influence import Step",
@@ -250,6 +252,16 @@ MUTANTS = {
     "torch": ("objectives/__init__.py", "import torch.nn", "objectives: names torch"),
     "torch, from": ("__init__.py", "from torch import Tensor", ": names torch"),
     "torch, by name": ("base.py", "__import__('torch')", "base: names torch"),
+    "torch, in a function next door": (
+        "influence/_operators.py",
+        "def f():\n    import torch",
+        "influence._operators: names torch",
+    ),
+    "torch, by its namespace": (
+        "objectives/__init__.py",
+        "import array_api_compat.torch as xp",
+        "objectives: names torch",
+    ),
     "private module": (
         "base.py",
         "from sklearn.utils._tags import Tags",

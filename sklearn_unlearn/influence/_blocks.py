@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.influence.backends import Array, like, namespace_of, to_numpy
 from sklearn_unlearn.objectives import PointwiseObjective
 from sklearn_unlearn.objectives._pointwise import PointwiseEvaluation
 
@@ -72,35 +73,36 @@ def _steps(objective: PointwiseObjective, theta: Floats, rows: Ints, tilt: Float
     side = slice(m, None) if of_items else slice(0, m)
     slopes = point.gradient[side]
     if tilt is not None:
-        slopes = slopes - tilt
+        slopes = slopes - like(slopes, tilt)
     blocks = _item_blocks(point) if of_items else point.blocks(users_only=True)
-    steps = -restricted.backend.cho_solve(blocks, slopes)
+    moves = -restricted.backend.cho_solve(blocks, slopes)
+    steps = to_numpy(moves)
     if restricted.loss.is_curved:
-        steps *= _damping(point, side, steps)[:, None]
+        steps = steps * _damping(point, side, moves)[:, None]
     return steps
 
 
-def _item_blocks(point: PointwiseEvaluation) -> Floats:
+def _item_blocks(point: PointwiseEvaluation) -> Array:
     """Blocks of the items alone: those of the users beside them may not fit in memory."""
     o, m = point.objective, point.objective.layout.n_users
-    users, items = np.split(point.theta, [m])
+    users, items = point.theta[:m], point.theta[m:]
     blocks = o.backend.row_grams(o.pattern, point.derivatives[1], users, transpose=True)
     rows = np.arange(m, m + len(items))
-    fixed = o.layout.empty_rows(rows) != 0
+    xp, fixed = namespace_of(items), like(items, o.layout.empty_rows(rows) != 0)
     blocks[fixed[:, :, None] | fixed[:, None, :]] = 0
-    index = np.arange(items.shape[1])
-    ridge = o.ridge.for_rows(rows).times(np.ones_like(items), o.layout)
-    blocks[:, index, index] += np.where(fixed, 1.0, ridge)
+    index = like(items, np.arange(items.shape[1]))
+    ridge = o.ridge.for_rows(rows).times(xp.ones_like(items), o.layout)
+    blocks[:, index, index] += xp.where(fixed, 1.0, ridge)
     return blocks
 
 
-def _damping(point: PointwiseEvaluation, side: slice, steps: Floats) -> Floats:
+def _damping(point: PointwiseEvaluation, side: slice, steps: Array) -> Floats:
     """Length at which each row may take its step."""
     o, m = point.objective, point.objective.layout.n_users
-    moves = np.zeros_like(point.theta)
+    moves = namespace_of(point.theta).zeros_like(point.theta)
     moves[side] = steps
     pairs = (moves[:m], point.theta[m:]), (point.theta[:m], moves[m:])
-    change = np.abs(o.backend.sddmm(o.pattern, *pairs))
+    change = np.abs(to_numpy(o.backend.sddmm(o.pattern, *pairs)))
     of_items = bool(side.start)
     rows = o.pattern.indices if of_items else np.repeat(np.arange(m), np.diff(o.pattern.indptr))
     largest = np.zeros(len(steps))

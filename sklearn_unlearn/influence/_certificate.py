@@ -10,6 +10,10 @@ factorisation of a *convex* problem in the scores. Rows may have weights of thei
     primal  sum l(x) + ||L_u^1/2 X L_i^1/2||_* + sum ridge b^2 / 2
     dual    sum -l*(rho) - (||rho 1||^2 / ridge_u + ||rho' 1||^2 / ridge_i) / 2
             for every rho with ||L_u^-1/2 rho L_i^-1/2|| <= 1
+
+Where rows are propagated before they are multiplied, scores are linear in the positive semidefinite
+matrix :math:`M = \theta\theta'`. The nuclear norm is then the trace, and rho has to keep all
+eigenvalues of the symmetric residual operator at -1 or above: see `objectives._propagated`.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, svds
 
 from sklearn_unlearn.objectives import FactorObjective
+from sklearn_unlearn.objectives._lowest import lowest_eigenpairs
 
 __all__ = ["OptimalityCertificate", "certify"]
 
@@ -39,8 +44,8 @@ class OptimalityCertificate:
     Parameters
     ----------
     spectral_ratio : float
-        Norm of the scaled residual matrix. A stationary model is globally optimal if and only if it
-        is at most 1.
+        Norm of the scaled residual matrix; for propagated rows, minus its lowest eigenvalue. A
+        stationary model is globally optimal if and only if it is at most 1.
 
     relative_gap : float
         Duality gap over the objective: the objective is at most this share above its minimum.
@@ -110,7 +115,8 @@ def certify(objective: FactorObjective, theta: Floats, tol: float = 1e-6) -> Opt
     -------
     certificate : OptimalityCertificate
     """
-    ratio = spectral_norm(objective.residual_operator(theta))
+    residual = objective.residual_operator(theta)
+    ratio = -lowest_eigenvalue(residual) if objective.is_symmetric else spectral_norm(residual)
     singular = objective.score_spectrum(theta)
     primal = objective.convex_value(theta, float(singular.sum()))
     shrink = min(1.0, 1.0 / ratio) if ratio > 0 else 1.0
@@ -145,3 +151,15 @@ def spectral_norm(matrix: LinearOperator) -> float:
         residual = np.linalg.norm(matrix.matvec(v[0]) - s[0] * u[:, 0])
         return float(s[0] + residual)
     return float("inf")  # nothing is known, so nothing is certified
+
+
+def lowest_eigenvalue(matrix: LinearOperator) -> float:
+    """Return the lowest eigenvalue of a symmetric matrix, less the residual: never to flatter."""
+    start = np.random.default_rng(0).normal(size=matrix.shape[0])
+    attempts = ((1e-10, 60), (1e-7, 60), (1e-4, 60))
+    try:
+        values, vectors = lowest_eigenpairs(matrix, 1, *attempts, start=start)
+    except ArpackNoConvergence:
+        return -float("inf")  # nothing is known, so nothing is certified
+    vector = vectors[:, 0]
+    return float(values[0] - np.linalg.norm(matrix.matvec(vector) - values[0] * vector))

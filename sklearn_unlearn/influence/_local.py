@@ -28,7 +28,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.utils._interactions import sorted_union
 
-__all__ = ["LocalResult", "count_incident", "largest", "solve_locally", "unlearn_locally"]
+__all__ = ["LocalResult", "largest", "solve_locally", "unlearn_locally"]
 
 Floats = NDArray[Any]
 
@@ -72,13 +72,6 @@ class LocalResult:
     complete: bool
 
 
-def count_incident(data: Interactions, rows: NDArray[np.int64]) -> int:
-    """Upper bound of the number of interactions that touch some rows of theta."""
-    m = data.n_users
-    users, items = rows[rows < m], rows[rows >= m] - m
-    return int(data.user_degrees[users].sum() + data.item_degrees[items].sum())
-
-
 def solve_locally(
     objective: Objective,
     data: Interactions,
@@ -117,7 +110,7 @@ def solve_locally(
     before, left, goal = np.nan, np.nan, 0.0
     n_steps, n_products, status = 0, 0.0, Status.CONVERGED
     for _ in range(_MAX_ROUNDS):
-        if count_incident(data, support) > max_cells:
+        if objective.count_incident(data, support) > max_cells:
             break
         restricted, rows = objective.restrict(support, theta)
         if np.isnan(before):

@@ -24,6 +24,17 @@ from sklearn_unlearn.influence._operators import (
 )
 from sklearn_unlearn.influence._preconditioners import PRECONDITIONERS
 from sklearn_unlearn.influence._solvers import SOLVERS, Solution, Status
+from sklearn_unlearn.influence.backends import (
+    Array,
+    cast,
+    copy_of,
+    double,
+    inner,
+    like,
+    namespace_of,
+    norm,
+    to_numpy,
+)
 
 __all__ = ["NewtonResult", "NewtonSettings", "newton"]
 
@@ -43,7 +54,7 @@ class _Objective(Protocol):
     def layout(self) -> Any: ...
     @property
     def has_gauge(self) -> bool: ...
-    def at(self, theta: Floats) -> LocalModel: ...
+    def at(self, theta: Array) -> LocalModel: ...
 
 
 @dataclass(frozen=True)
@@ -121,19 +132,19 @@ class NewtonResult:
 
 
 class _Point:
-    """An evaluation, with the tilt taken off."""
+    """An evaluation, with the tilt taken off, in the arrays of the objective's backend."""
 
-    def __init__(self, objective: _Objective, theta: Floats, tilt: Floats | None) -> None:
+    def __init__(self, objective: _Objective, theta: Array, tilt: Array | None) -> None:
         self.objective = objective
-        self.theta = theta
         self.local = objective.at(theta)
-        self.tilt = tilt
+        self.theta = self.local.theta
+        self.tilt = None if tilt is None else cast(self.theta, like(self.theta, tilt))
         self.value = self.local.value
         if tilt is not None:
-            self.value -= float(np.vdot(tilt, theta))
+            self.value -= inner(self.tilt, self.theta)
 
     @cached_property
-    def gradient(self) -> Floats:
+    def gradient(self) -> Array:
         if self.tilt is None:
             return self.local.gradient
         # A tilt breaks the symmetry: the part along the orbit is none that a step may reduce.
@@ -180,19 +191,19 @@ def newton(
     """
     settings = settings or NewtonSettings()
     k = objective.layout.n_factors
-    rotation = np.eye(k)
     point = _Point(objective, theta, tilt)
-    norm = first_norm = float(np.linalg.norm(point.gradient))
+    rotation = like(point.theta, np.eye(k))
+    left = first_norm = norm(point.gradient)
     gtol = gtol(first_norm) if callable(gtol) else gtol
     n_steps = n_products = rejected = 0
     status, radius = Status.CONVERGED, np.inf
     while n_steps < settings.max_steps and rejected <= _MAX_REJECTED:
-        if norm <= gtol or not np.isfinite(norm):
+        if left <= gtol or not np.isfinite(left):
             break
         if not rejected:
             point, rotation = _in_canonical_basis(objective, point, rotation)
         solution, products, radius = _solve(
-            objective, point, radius, _forcing(norm, first_norm, gtol, settings), settings
+            objective, point, radius, _forcing(left, first_norm, gtol, settings), settings
         )
         n_products += products
         status = solution.status
@@ -203,24 +214,24 @@ def newton(
         point, radius, accepted = _judge(objective, point, solution, radius)
         rejected = 0 if accepted else rejected + 1
         n_steps += accepted
-        norm = float(np.linalg.norm(point.gradient))
+        left = norm(point.gradient)
         if on_step is not None:
-            on_step(n_steps, point.value, norm, n_products)
-    converged = bool(norm <= gtol)
+            on_step(n_steps, point.value, left, n_products)
+    converged = bool(left <= gtol)
     return NewtonResult(
-        _rotate(point.theta, rotation.T),
+        to_numpy(_rotate(point.theta, rotation.T)),
         point.value,
-        (first_norm, norm),
+        (first_norm, left),
         n_steps,
         n_products,
-        status if np.isfinite(norm) else Status.NON_FINITE,
+        status if np.isfinite(left) else Status.NON_FINITE,
         converged,
     )
 
 
 def _in_canonical_basis(
-    objective: _Objective, point: _Point, rotation: Floats
-) -> tuple[_Point, Floats]:
+    objective: _Objective, point: _Point, rotation: Array
+) -> tuple[_Point, Array]:
     """Turn a point whose basis is far from the canonical one; add the turn to the rotation."""
     turn = _turn(point.theta, objective)
     if turn is None:
@@ -229,10 +240,10 @@ def _in_canonical_basis(
     return _Point(objective, _rotate(point.theta, turn), tilt), rotation @ turn
 
 
-def _forcing(norm: float, first_norm: float, gtol: float, settings: NewtonSettings) -> float:
+def _forcing(left: float, first_norm: float, gtol: float, settings: NewtonSettings) -> float:
     """Relative residual of the next solve: loose far away, and never beyond what gtol needs."""
-    loose = settings.forcing * min(1.0, np.sqrt(norm / first_norm))
-    return max(loose, settings.aim * gtol / norm) if gtol else loose
+    loose = settings.forcing * min(1.0, np.sqrt(left / first_norm))
+    return max(loose, settings.aim * gtol / left) if gtol else loose
 
 
 def _solve(
@@ -243,15 +254,15 @@ def _solve(
     settings: NewtonSettings,
 ) -> tuple[Solution, int, float]:
     """Solve for one step; the first radius is ten times the preconditioned gradient."""
-    diagonal = np.abs(point.local.hessian_diagonal())
+    diagonal = namespace_of(point.theta).abs(point.local.hessian_diagonal())
     projector = HorizontalProjector(
         point.theta, objective.layout.n_factors if objective.has_gauge else 0
     )
     H = GaugeFixedHessian(point.local, projector, diagonal, settings.damping)
     precondition = PRECONDITIONERS[settings.preconditioner](point.local, diagonal, settings.damping)
-    g = point.gradient.ravel()
+    g = point.gradient.reshape(-1)
     if not np.isfinite(radius):
-        radius = 10 * float(np.sqrt(g @ precondition(g)))
+        radius = 10 * float(np.sqrt(inner(g, precondition(g))))
     solution = SOLVERS[settings.solver](
         H, g, precondition, radius=radius, rtol=rtol, max_iter=settings.max_iter
     )
@@ -269,7 +280,7 @@ def _judge(
     ratio = fall / solution.decrease if solution.decrease > 0 else -1.0
     accepted = bool(ratio > 1e-4 and fall > noise)
     if not accepted and abs(fall) <= 10 * noise:
-        accepted = bool(np.linalg.norm(trial.gradient) < np.linalg.norm(point.gradient))
+        accepted = norm(trial.gradient) < norm(point.gradient)
         ratio = 1.0 if accepted else ratio
     if not np.isfinite(ratio) or ratio < 0.25:
         radius = 0.25 * min(radius, solution.length)
@@ -278,19 +289,19 @@ def _judge(
     return (trial if accepted else point), radius, accepted
 
 
-def _turn(theta: Floats, objective: _Objective) -> Floats | None:
+def _turn(theta: Array, objective: _Objective) -> Array | None:
     """Rotation into the canonical basis, where a diagonal preconditioner works; None if near it."""
     Z = theta[objective.layout.n_users :, : objective.layout.n_factors]
-    gram = Z.T @ Z
+    gram = to_numpy(Z.T @ Z)
     off = np.abs(gram - np.diag(np.diag(gram))).max(initial=0.0)
     if off <= 0.02 * np.abs(np.diag(gram)).max(initial=0.0):
         return None
     return canonical_rotation(Z)
 
 
-def _rotate(table: Floats, rotation: Floats) -> Floats:
+def _rotate(table: Array, rotation: Array) -> Array:
     """Rotate the latent columns."""
     k = len(rotation)
-    out = table.copy()
-    out[:, :k] = table[:, :k] @ rotation
+    out = copy_of(table)
+    out[:, :k] = double(table[:, :k]) @ double(rotation)
     return out

@@ -8,11 +8,21 @@ just changed. Conjugate gradients would divide by about zero. No step needs to m
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
+
+from sklearn_unlearn.influence.backends import (
+    Array,
+    copy_of,
+    inner,
+    like,
+    namespace_of,
+    to_numpy,
+)
 
 __all__ = ["GaugeFixedHessian", "HorizontalProjector", "LocalModel", "canonical_rotation"]
 
@@ -20,25 +30,25 @@ Floats = NDArray[Any]
 
 
 class LocalModel(Protocol):
-    """What a Newton step needs of an objective at one point."""
+    """What a Newton step needs of an objective at one point, in the arrays of its backend."""
 
-    theta: Floats
+    theta: Array
 
     @property
     def value(self) -> float:
         """Value of the objective."""
 
     @property
-    def gradient(self) -> Floats:
+    def gradient(self) -> Array:
         """Gradient, a table like theta."""
 
-    def hessian_product(self, V: Floats) -> Floats:
+    def hessian_product(self, V: Array) -> Array:
         """Hessian times a table of directions."""
 
-    def hessian_diagonal(self) -> Floats:
+    def hessian_diagonal(self) -> Array:
         """Diagonal of the Hessian, a table like theta."""
 
-    def blocks(self) -> Floats:
+    def blocks(self) -> Array:
         """Diagonal (width, width) blocks of the Hessian."""
 
 
@@ -57,31 +67,35 @@ class HorizontalProjector:
         Latent columns; the others do not rotate.
     """
 
-    def __init__(self, theta: Floats, n_factors: int) -> None:
-        self.Z = np.ascontiguousarray(theta[:, :n_factors])
+    def __init__(self, theta: Array, n_factors: int) -> None:
+        self.Z = copy_of(theta[:, :n_factors])
         self.n_factors = n_factors
-        values, self.vectors = np.linalg.eigh(self.Z.T @ self.Z)
+        # Small matrices are decomposed on the host, whatever the device.
+        values, vectors = np.linalg.eigh(to_numpy(self.Z.T @ self.Z))
         values = np.maximum(values, 0)
         sums = values[:, None] + values[None, :]
         floor = 1e-12 * values[-1] if n_factors else 0.0
-        self.inverse_sums = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > floor)
+        inverse_sums = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > floor)
+        self.vectors, self.inverse_sums = like(theta, vectors), like(theta, inverse_sums)
 
-    def vertical(self, W: Floats) -> Floats:
+    def vertical(self, W: Array) -> Array:
         """Part of the latent columns of W along the orbit, shape (n_rows, n_factors)."""
         skew = self.Z.T @ W[:, : self.n_factors]
         skew = skew - skew.T
         V = self.vectors
         return self.Z @ (V @ ((V.T @ skew @ V) * self.inverse_sums) @ V.T)
 
-    def __call__(self, W: Floats) -> Floats:
+    def __call__(self, W: Array) -> Array:
         """Horizontal part of a table."""
-        out = W.copy()
+        out = copy_of(W)
         out[:, : self.n_factors] -= self.vertical(W)
         return out
 
 
 class GaugeFixedHessian(LinearOperator):
-    """``H V + shift * V_vertical + damping * V`` as a SciPy operator on flat vectors.
+    """``H V + shift * V_vertical + damping * V`` on flat vectors.
+
+    `product` speaks the arrays of the point; as a SciPy operator it speaks NumPy.
 
     Parameters
     ----------
@@ -107,22 +121,23 @@ class GaugeFixedHessian(LinearOperator):
         self,
         point: LocalModel,
         projector: HorizontalProjector,
-        diagonal: Floats,
+        diagonal: Array,
         damping: float = 0.0,
     ) -> None:
-        size = point.theta.size
-        super().__init__(dtype=point.theta.dtype, shape=(size, size))
+        size = math.prod(point.theta.shape)
+        super().__init__(dtype=to_numpy(point.theta[:0]).dtype, shape=(size, size))
         self.point = point
         self.projector = projector
         self.damping = damping
         self.n_products = 0
         energy = projector.Z**2
-        total = energy.sum()
+        total = float(energy.sum())
         # Mean curvature along the orbit, so that the preconditioner sees nothing unusual there.
         latent = diagonal[:, : projector.n_factors]
-        self.vertical_shift = float(np.vdot(energy, latent) / total) if total > 0 else 0.0
+        self.vertical_shift = inner(energy, latent) / total if total > 0 else 0.0
 
-    def _matvec(self, x: Floats) -> Floats:
+    def product(self, x: Array) -> Array:
+        """Operator times a flat vector."""
         V = x.reshape(self.point.theta.shape)
         self.n_products += 1
         out = self.point.hessian_product(V)
@@ -130,13 +145,16 @@ class GaugeFixedHessian(LinearOperator):
             out[:, : self.projector.n_factors] += self.vertical_shift * self.projector.vertical(V)
         if self.damping:
             out += self.damping * V
-        return out.ravel()
+        return out.reshape(-1)
+
+    def _matvec(self, x: Floats) -> Floats:
+        return to_numpy(self.product(like(self.point.theta, x)))
 
     def _adjoint(self) -> GaugeFixedHessian:
         return self
 
 
-def canonical_rotation(Z: Floats) -> Floats:
+def canonical_rotation(Z: Array) -> Array:
     """Rotation that makes the Gram matrix of the rows of Z diagonal, in descending order.
 
     Each new column's sign makes its largest entry positive, so the result depends on ``Z Z'``
@@ -145,7 +163,7 @@ def canonical_rotation(Z: Floats) -> Floats:
     Parameters
     ----------
     Z : ndarray, shape (n_rows, n_factors)
-        Latent rows.
+        Latent rows, an array of any backend.
 
     Returns
     -------
@@ -163,8 +181,10 @@ def canonical_rotation(Z: Floats) -> Floats:
            [ 0.,  2.]])
     """
     if not Z.shape[1]:
-        return np.zeros((0, 0))
-    rotation = np.linalg.eigh(Z.T @ Z)[1][:, ::-1]
+        return Z.T @ Z
+    xp = namespace_of(Z)
+    rotation = like(Z, np.linalg.eigh(to_numpy(Z.T @ Z))[1][:, ::-1])
     rotated = Z @ rotation
-    peaks = rotated[np.argmax(np.abs(rotated), axis=0), np.arange(Z.shape[1])]
-    return rotation * np.where(peaks < 0, -1.0, 1.0)
+    places = to_numpy(xp.argmax(xp.abs(rotated), axis=0))
+    peaks = to_numpy(rotated[places, np.arange(Z.shape[1])])
+    return rotation * like(Z, np.where(peaks < 0, -1.0, 1.0))

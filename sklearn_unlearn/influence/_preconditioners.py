@@ -7,44 +7,43 @@ and the default one costs less than one Hessian product to build.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._operators import LocalModel
+from sklearn_unlearn.influence.backends import Array, namespace_of
 
 __all__ = ["PRECONDITIONERS", "block_jacobi", "jacobi"]
 
-Floats = NDArray[Any]
-Preconditioner = Callable[[Floats], Floats]
+Preconditioner = Callable[[Array], Array]
 
 
-def jacobi(point: LocalModel, diagonal: Floats, damping: float = 0.0) -> Preconditioner:
+def jacobi(point: LocalModel, diagonal: Array, damping: float = 0.0) -> Preconditioner:
     """Divide by the diagonal of the Hessian.
 
     In the canonical basis, where the Gram matrices of the factors are diagonal, this is nearly as
     good as `block_jacobi` (0 to 30 % more products) and k times cheaper.
     """
-    inverse = 1.0 / (diagonal + damping).ravel()
+    inverse = 1.0 / (diagonal + damping).reshape(-1)
     return lambda r: inverse * r
 
 
-def block_jacobi(point: LocalModel, diagonal: Floats, damping: float = 0.0) -> Preconditioner:
+def block_jacobi(point: LocalModel, diagonal: Array, damping: float = 0.0) -> Preconditioner:
     """Solve with the (width, width) diagonal block of each row.
 
     A block that is not positive definite is shifted until it is.
     """
     blocks = point.blocks()
-    shape = point.theta.shape
-    values, vectors = np.linalg.eigh(blocks)
-    values += damping
-    floor = np.maximum(1e-3 * values[:, -1:], np.finfo(float).tiny)
-    inverse = 1.0 / np.maximum(np.abs(values), floor)
+    xp, shape = namespace_of(blocks), point.theta.shape
+    values, vectors = xp.linalg.eigh(blocks)
+    values = values + damping
+    floor = xp.clip(1e-3 * values[:, -1:], np.finfo(float).tiny, None)
+    sizes = xp.abs(values)
+    inverse = 1.0 / xp.where(sizes < floor, floor, sizes)
 
-    def solve(r: Floats) -> Floats:
-        rotated = np.einsum("nji,nj->ni", vectors, r.reshape(shape))
-        return np.einsum("nij,nj->ni", vectors, inverse * rotated).ravel()
+    def solve(r: Array) -> Array:
+        rotated = (r.reshape(shape)[:, None, :] @ vectors)[:, 0, :]
+        return (vectors @ (inverse * rotated)[:, :, None]).reshape(-1)
 
     return solve
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,22 +78,38 @@ class ForgetProblem:
     refit: Callable[[], NewtonResult]
     sums: tuple[Floats, ...] = ()
 
-    def touched_rows(self) -> NDArray[np.int64]:
-        """Rows of theta, users then items, that lost an interaction."""
+    def removed_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Users and items of what is to be forgotten."""
         users = np.searchsorted(self.before.indptr, self.positions, side="right") - 1
-        items = self.before.indices[self.positions].astype(np.int64)
-        return sorted_union(users, items + self.before.n_users)
+        return users, self.before.indices[self.positions].astype(np.int64)
+
+    def touched_rows(self) -> NDArray[np.int64]:
+        """Rows of theta, users then items, whose gradient the request changes.
+
+        Those that lost an interaction, and those that the objective compares them with.
+        """
+        return self._touched
 
     def emptied_rows(self) -> NDArray[np.int64]:
-        """Touched rows without an interaction left: their optimum is exactly zero."""
-        touched, m = self.touched_rows(), self.before.n_users
-        users, items = touched[touched < m], touched[touched >= m]
-        return np.concatenate(
-            [
-                users[self.retained.user_degrees[users] == 0],
-                items[self.retained.item_degrees[items - m] == 0],
-            ]
-        )
+        """Touched rows of which the losses feel nothing any more: their optimum is exactly zero."""
+        return self._emptied
+
+    # Asked for at every turn of a request, whose problem lives no longer than it.
+    @cached_property
+    def _touched(self) -> NDArray[np.int64]:
+        users, items = self.removed_pairs()
+        m, partners = self.before.n_users, self.objective.partners_of(users, items)
+        return sorted_union(users, items + m, partners + m)
+
+    @cached_property
+    def _emptied(self) -> NDArray[np.int64]:
+        touched, m = self._touched, self.before.n_users
+        users, items = touched[touched < m], touched[touched >= m] - m
+        users = users[self.retained.user_degrees[users] == 0]
+        items = items[self.retained.item_degrees[items] == 0]
+        if len(items):
+            items = items[~self.objective.is_drawn(items)]
+        return np.concatenate([users, items + m])
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 Columns that the penalty has emptied have gradient zero, so no Newton step can bring one back, yet
 a request can make one worth having. With the used factors deflated, the scaled residual matrix has
 norm at most 1 if and only if no column is missing; otherwise its top singular vectors are the
-missing columns, and the objective falls along them.
+missing columns, and the objective falls along them. Where that matrix is symmetric, so that theta
+is certified by its lowest eigenvalue, the lowest eigenvector takes their place.
 
-    slack   1 minus that norm. It is known after a fit and after every check.
+    slack   1 minus that norm, or 1 plus that eigenvalue; known after a fit and after every check.
     local   a request that changes the residual matrix by less than the slack needs no check (Weyl),
             and removing whole rows or columns lowers singular values, never raises them (Cauchy).
 """
@@ -22,6 +23,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, svds
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.objectives import FactorObjective
+from sklearn_unlearn.objectives._lowest import lowest_eigenpairs
 
 __all__ = ["Completion", "change_bound", "complete_rank", "missing_directions", "widen"]
 
@@ -49,6 +51,9 @@ def missing_directions(objective: FactorObjective, theta: Floats) -> tuple[float
     residual = objective.residual_operator(theta)
     k, m = objective.layout.n_factors, objective.layout.n_users
     scaled = theta[:, :k] * np.sqrt(objective.row_penalties)[:, None]
+    if objective.is_symmetric:
+        value, vector = _lowest(residual, np.linalg.qr(scaled)[0])
+        return value, -vector[:m], vector[m:]
     # At a stationary point the residual matrix maps the used factors of one side to those of the
     # other, so deflating the smaller side deflates both.
     flip = residual.shape[0] > residual.shape[1]
@@ -75,6 +80,22 @@ def missing_directions(objective: FactorObjective, theta: Floats) -> tuple[float
     except ArpackNoConvergence:
         left, values, right = svds(deflated, k=1, tol=1e-1, v0=start, ncv=60)
     return float(values[0]), left, right.T
+
+
+def _lowest(residual: LinearOperator, used: Floats) -> tuple[float, Floats]:
+    """Minus the lowest eigenvalue and its vector, the used factors, an orthonormal basis, left out.
+
+    At a stationary point they are eigenvectors of -1: without them the others stay as they are.
+    """
+
+    def deflated(x: Floats) -> Floats:
+        x = residual @ (x - used @ (used.T @ x))
+        return x - used @ (used.T @ x)
+
+    matrix = LinearOperator(residual.shape, matvec=deflated, matmat=deflated, dtype=float)
+    start = np.random.default_rng(0).normal(size=residual.shape[0])
+    values, vectors = lowest_eigenpairs(matrix, 1, (3e-2, 20), (1e-1, 60), start=start)
+    return -float(values[0]), vectors
 
 
 def widen(objective: FactorObjective, theta: Floats) -> tuple[float, FactorObjective, Floats]:
@@ -162,17 +183,17 @@ def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int6
     """Upper bound of the change of the scaled residual matrix that raises singular values.
 
     Cells of users or items that lost everything are left out: removing whole rows or columns raises
-    no singular value.
+    no singular value. Where items are compared, a cell is no longer its item's alone: only users
+    are.
     """
     objective, m = problem.objective, problem.before.n_users
     if not isinstance(objective, FactorObjective):
         return np.inf
-    positions = problem.positions
-    users = np.searchsorted(problem.before.indptr, positions, side="right") - 1
-    items = problem.before.indices[positions].astype(np.int64)
+    users, items = problem.removed_pairs()
     gone = problem.emptied_rows()
-    partial = ~(np.isin(users, gone) | np.isin(items + m, gone))
-    removed = objective.removed_residual(
-        problem.theta, users[partial], items[partial], problem.before.values[positions[partial]]
-    )
+    partial = ~np.isin(users, gone)
+    if not len(objective.partners_of(users, items)):
+        partial &= ~np.isin(items + m, gone)
+    values = problem.before.values[problem.positions[partial]]
+    removed = objective.removed_residual(problem.theta, users[partial], items[partial], values)
     return removed + objective.residual_change(problem.theta, theta, support)

@@ -11,10 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, cg, minres
 
+from sklearn_unlearn.influence.backends import (
+    Array,
+    copy_of,
+    like,
+    namespace_of,
+    norm,
+    to_numpy,
+)
+
 __all__ = ["SOLVERS", "Solution", "Status", "scipy_cg", "scipy_minres", "trust_region_cg"]
 
 Floats = NDArray[Any]
-Preconditioner = Callable[[Floats], Floats]
+Preconditioner = Callable[[Array], Array]
 
 
 class Status(Enum):
@@ -37,7 +46,7 @@ class Solution:
     Parameters
     ----------
     value : ndarray, shape (n,)
-        The step x.
+        The step x, an array like g.
 
     status : Status
         How the solve ended.
@@ -55,7 +64,7 @@ class Solution:
         Norm of the step, as the trust region measures it.
     """
 
-    value: Floats
+    value: Array
     status: Status
     n_iter: int
     residual_norm: float
@@ -65,7 +74,7 @@ class Solution:
 
 def trust_region_cg(
     H: LinearOperator,
-    g: Floats,
+    g: Array,
     precondition: Preconditioner,
     *,
     radius: float,
@@ -75,16 +84,18 @@ def trust_region_cg(
     """Minimise ``g'x + x'Hx/2`` inside a trust region by preconditioned conjugate gradients.
 
     Stops at the boundary, or along a direction of negative curvature at the boundary [1]_. The
-    radius is measured in the norm of the preconditioner's inverse.
+    radius is measured in the norm of the preconditioner's inverse. Of an H that has one, `product`
+    is called: it takes and returns arrays like g.
 
     References
     ----------
     .. [1] Steihaug, "The conjugate gradient method and trust regions in large scale optimization",
        SIAM Journal on Numerical Analysis 20, 1983.
     """
-    x, residual = np.zeros_like(g), g.copy()
+    multiply = getattr(H, "product", H.matvec)
+    x, residual = namespace_of(g).zeros_like(g), copy_of(g)
     z = precondition(residual)
-    direction, rz, g_norm = -z, float(residual @ z), float(np.linalg.norm(g))
+    direction, rz, g_norm = -z, float(residual @ z), norm(g)
     x_norm2 = x_dot_p = 0.0
     p_norm2 = rz
     status = Status.MAX_ITER
@@ -93,7 +104,7 @@ def trust_region_cg(
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
-        Hp = H.matvec(direction)
+        Hp = multiply(direction)
         curvature = float(direction @ Hp)
         if not np.isfinite(curvature):
             status = Status.NON_FINITE
@@ -108,7 +119,7 @@ def trust_region_cg(
         x_norm2 += alpha * (2 * x_dot_p + alpha * p_norm2)
         if status is not Status.MAX_ITER:
             break
-        if np.linalg.norm(residual) <= rtol * g_norm:
+        if norm(residual) <= rtol * g_norm:
             status = Status.CONVERGED
             break
         z = precondition(residual)
@@ -120,12 +131,12 @@ def trust_region_cg(
     # H x = residual - g, so the model's decrease costs no further product.
     decrease = -0.5 * float(x @ (g + residual))
     length = float(np.sqrt(max(x_norm2, 0.0)))
-    return Solution(x, status, n_iter, float(np.linalg.norm(residual) / g_norm), decrease, length)
+    return Solution(x, status, n_iter, norm(residual) / g_norm, decrease, length)
 
 
 def scipy_cg(
     H: LinearOperator,
-    g: Floats,
+    g: Array,
     precondition: Preconditioner,
     *,
     radius: float,
@@ -138,7 +149,7 @@ def scipy_cg(
 
 def scipy_minres(
     H: LinearOperator,
-    g: Floats,
+    g: Array,
     precondition: Preconditioner,
     *,
     radius: float,
@@ -152,12 +163,17 @@ def scipy_minres(
 def _from_scipy(
     solve: Callable[..., tuple[Floats, int]],
     H: LinearOperator,
-    g: Floats,
-    precondition: Preconditioner,
+    start: Array,
+    precondition_start: Preconditioner,
     radius: float,
     rtol: float,
     max_iter: int,
 ) -> Solution:
+    g = to_numpy(start)
+
+    def precondition(r: Floats) -> Floats:
+        return to_numpy(precondition_start(like(start, r)))
+
     M = LinearOperator(H.shape, matvec=precondition, dtype=H.dtype)
     counter = [0]
 
@@ -169,7 +185,7 @@ def _from_scipy(
     residual = float(np.linalg.norm(Hx + g) / np.linalg.norm(g))
     status = Status.CONVERGED if info == 0 else Status.MAX_ITER
     if not np.isfinite(residual):
-        return Solution(np.zeros_like(g), Status.NON_FINITE, counter[0], 1.0, 0.0)
+        return Solution(like(start, np.zeros_like(g)), Status.NON_FINITE, counter[0], 1.0, 0.0)
     if float(x @ Hx) <= 0:
         status = Status.NEGATIVE_CURVATURE
     # Neither solver knows of a trust region: a long step is cut back to it.
@@ -178,7 +194,7 @@ def _from_scipy(
         x, Hx, status = x * (radius / length), Hx * (radius / length), Status.BOUNDARY
         residual = float(np.linalg.norm(Hx + g) / np.linalg.norm(g))
     decrease = -float(g @ x + 0.5 * x @ Hx)
-    return Solution(x, status, counter[0], residual, decrease, min(length, radius))
+    return Solution(like(start, x), status, counter[0], residual, decrease, min(length, radius))
 
 
 def _scale(precondition: Preconditioner, g: Floats) -> Floats:

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._blocks import newton_sweep
 from sklearn_unlearn.influence._endings import Ending, gradient_norm, leftover
-from sklearn_unlearn.influence._local import count_incident
 from sklearn_unlearn.influence._outcomes import count_changed, without_emptied
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._rows import has_row_problems, outcome_of, solve_touched
@@ -189,7 +188,7 @@ class SweepUnlearner(BaseEstimator):
             return step
 
         n_cells = max(objective.n_cells, 1)
-        share = count_incident(problem.retained, touched) / n_cells
+        share = objective.count_incident(problem.retained, touched) / n_cells
         state: State = (theta, ())
         if self.scope == "touched":
             for _ in range(self.n_sweeps):

@@ -2,7 +2,11 @@
 
 from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout, Objective
 from sklearn_unlearn.objectives._losses import LOSSES, LogisticLoss, Loss, SquaredLoss
+from sklearn_unlearn.objectives._pairwise import PairwiseObjective
 from sklearn_unlearn.objectives._pointwise import PointwiseObjective
+from sklearn_unlearn.objectives._propagated import PropagatedObjective
+from sklearn_unlearn.objectives._propagation import Propagation
+from sklearn_unlearn.objectives._sampled import SampledObjective
 from sklearn_unlearn.objectives._weighted import WeightedObjective
 
 __all__ = [
@@ -13,7 +17,11 @@ __all__ = [
     "LogisticLoss",
     "Loss",
     "Objective",
+    "PairwiseObjective",
     "PointwiseObjective",
+    "PropagatedObjective",
+    "Propagation",
+    "SampledObjective",
     "SquaredLoss",
     "WeightedObjective",
 ]

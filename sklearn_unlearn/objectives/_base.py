@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
-from sklearn_unlearn.influence.backends import Backend
+from sklearn_unlearn.influence.backends import Array, Backend, to_numpy
+from sklearn_unlearn.interactions import Interactions
 
 __all__ = ["Evaluation", "FactorObjective", "Layout", "Objective"]
 
@@ -56,7 +57,7 @@ class Layout:
         """Shape of theta."""
         return self.n_users + self.n_items, self.width
 
-    def mask_fixed(self, table: Floats) -> Floats:
+    def mask_fixed(self, table: Array) -> Array:
         """Set the fixed columns of a table to zero, in place."""
         if self.fit_bias:
             table[: self.n_users, self.n_factors + 1] = 0
@@ -92,9 +93,12 @@ class Layout:
 
 
 class Evaluation(ABC):
-    """An objective at one point: what was computed for the value serves the Hessian too."""
+    """An objective at one point: what was computed for the value serves the Hessian too.
 
-    theta: Floats
+    Tables and gradients are arrays of the objective's backend; the objective itself speaks NumPy.
+    """
+
+    theta: Array
 
     @property
     @abstractmethod
@@ -103,19 +107,19 @@ class Evaluation(ABC):
 
     @property
     @abstractmethod
-    def gradient(self) -> Floats:
+    def gradient(self) -> Array:
         """Gradient, a table like theta."""
 
     @abstractmethod
-    def hessian_product(self, V: Floats) -> Floats:
+    def hessian_product(self, V: Array) -> Array:
         """Hessian times a table of directions, zero in fixed columns."""
 
     @abstractmethod
-    def hessian_diagonal(self) -> Floats:
+    def hessian_diagonal(self) -> Array:
         """Diagonal of the Hessian, a table like theta; 1 in fixed columns."""
 
     @abstractmethod
-    def blocks(self, *, users_only: bool = False) -> Floats:
+    def blocks(self, *, users_only: bool = False) -> Array:
         """Diagonal (width, width) blocks of the Hessian, one a row; identity where fixed."""
 
 
@@ -123,6 +127,8 @@ class Objective(ABC):
     """A function of theta that is pure and immutable."""
 
     layout: Layout
+    # Whether the gradient of a row depends on the row and its neighbours alone.
+    is_local: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -135,8 +141,8 @@ class Objective(ABC):
         """Number of cells that one product walks."""
 
     @abstractmethod
-    def at(self, theta: Floats) -> Evaluation:
-        """Evaluate at a point."""
+    def at(self, theta: Array) -> Evaluation:
+        """Evaluate at a point, in the arrays of the backend."""
 
     @abstractmethod
     def thaw(self) -> Objective:
@@ -153,6 +159,20 @@ class Objective(ABC):
     def drift(self, before: Floats, after: Floats) -> float:
         """Return the norm of the gradient's change in the rows that a restricted table lacks."""
         return 0.0
+
+    def count_incident(self, data: Interactions, rows: NDArray[np.int64]) -> int:
+        """Upper bound of the cells that a product walks if only some rows move."""
+        m = data.n_users
+        users, items = rows[rows < m], rows[rows >= m] - m
+        return int(data.user_degrees[users].sum() + data.item_degrees[items].sum())
+
+    def partners_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
+        """Items, beside their own, whose gradient changes when some pairs are removed."""
+        return np.empty(0, np.int64)
+
+    def is_drawn(self, items: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which items the losses feel even if nobody has met them."""
+        return np.zeros(len(items), bool)
 
     @abstractmethod
     def restrict(
@@ -186,13 +206,15 @@ class Objective(ABC):
 
     def gradient(self, theta: Floats) -> Floats:
         """Gradient at a point."""
-        return self.at(theta).gradient
+        return to_numpy(self.at(theta).gradient)
 
 
 class FactorObjective(Objective):
     """An objective of factors and biases: what the start of a fit and a certificate ask beside."""
 
     backend: Backend
+    # Whether the residual operator is symmetric, and theta certified by its lowest eigenvalue.
+    is_symmetric: ClassVar[bool] = False
 
     @property
     @abstractmethod

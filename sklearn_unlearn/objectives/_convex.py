@@ -27,14 +27,22 @@ class ConvexObjective(SparseObjective):
     offset: float
     weights: Floats | None
 
+    def margins(self, theta: Floats) -> Floats:
+        """Return what each term of the loss looks at: the score of its cell."""
+        return self.scores(theta)
+
+    def on_cells(self, slopes: Floats) -> Floats:
+        """Slopes of the cells, given those of the terms."""
+        return slopes
+
     def slopes(self, theta: Floats) -> Floats:
         """Weighted slope of every observed cell, shape (n_interactions,)."""
-        slopes = self.loss.derivatives(self.scores(theta), self.targets)[0]
-        return slopes if self.weights is None else slopes * self.weights
+        slopes = self.loss.derivatives(self.margins(theta), self.targets)[0]
+        return self.on_cells(slopes if self.weights is None else slopes * self.weights)
 
     def mean_loss(self, theta: Floats) -> float:
         """Mean loss of the observed cells, the penalty left out; 0 if there is none."""
-        losses = self.loss.value(self.scores(theta), self.targets)
+        losses = self.loss.value(self.margins(theta), self.targets)
         return float(np.average(losses, weights=self.weights)) if len(losses) else 0.0
 
     def residual_operator(self, theta: Floats) -> LinearOperator:
@@ -62,7 +70,7 @@ class ConvexObjective(SparseObjective):
 
     def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
         """Losses, the nuclear norm in place of the penalty on factors, and that on biases."""
-        losses = self.loss.value(self.scores(theta), self.targets)
+        losses = self.loss.value(self.margins(theta), self.targets)
         total = losses.sum() if self.weights is None else self.weights @ losses
         return float(total + nuclear_norm + 0.5 * self._bias_penalty(theta))
 
@@ -76,11 +84,11 @@ class ConvexObjective(SparseObjective):
     def dual_value(self, theta: Floats, shrink: float) -> float:
         """Dual objective at the slopes of theta times `shrink`, which must make them feasible."""
         o = self
-        slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
+        slopes = shrink * o.loss.derivatives(o.margins(theta), o.targets)[0]
         terms = o.loss.conjugate(slopes, o.targets) - slopes * o.offset
         total = -float(terms.sum() if o.weights is None else o.weights @ terms)
         if o.layout.fit_bias:
-            weighted = slopes if o.weights is None else slopes * o.weights
+            weighted = o.on_cells(slopes if o.weights is None else slopes * o.weights)
             n_users, n_items = o.pattern.shape
             rows = np.repeat(np.arange(n_users), np.diff(o.pattern.indptr))
             by_user = np.bincount(rows, weighted, n_users)
@@ -103,7 +111,7 @@ class ConvexObjective(SparseObjective):
         o = self
         if not len(o.targets):
             return 0.0
-        slopes = shrink * o.loss.derivatives(o.scores(theta), o.targets)[0]
+        slopes = shrink * o.loss.derivatives(o.margins(theta), o.targets)[0]
         curvature = o.loss.curvature_at_slope(slopes, o.targets)
         lowest = float((curvature if o.weights is None else curvature * o.weights).min())
         if not (lowest > 0 and np.isfinite(gap)):

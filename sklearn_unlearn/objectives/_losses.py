@@ -1,6 +1,7 @@
 """Losses of one score against one target: value, slope, curvature, and the conjugate.
 
-A loss knows arrays of scores and targets and nothing above them. With ``s`` the score and ``y`` the
+A loss knows arrays of scores and targets, of any backend, and nothing above them; what only a
+certificate asks for speaks NumPy. With ``s`` the score and ``y`` the
 target:
 
 ======== ============================== ================== =====================
@@ -18,7 +19,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
+
+from sklearn_unlearn.influence.backends import Array, expit, namespace_of
 
 __all__ = ["LOSSES", "LogisticLoss", "Loss", "SquaredLoss"]
 
@@ -34,10 +37,10 @@ class Loss(Protocol):
     def targets(self, values: Floats) -> Floats:
         """Targets that belong to the values of a matrix of interactions."""
 
-    def value(self, scores: Floats, targets: Floats) -> Floats:
+    def value(self, scores: Array, targets: Array) -> Array:
         """Loss of each score."""
 
-    def derivatives(self, scores: Floats, targets: Floats) -> tuple[Floats, Floats]:
+    def derivatives(self, scores: Array, targets: Array) -> tuple[Array, Array]:
         """Slope and curvature of each loss."""
 
     def conjugate(self, slopes: Floats, targets: Floats) -> Floats:
@@ -66,13 +69,13 @@ class SquaredLoss:
         """Targets that belong to the values of a matrix: the values, ratings, themselves."""
         return np.asarray(values, dtype=np.float64)
 
-    def value(self, scores: Floats, targets: Floats) -> Floats:
+    def value(self, scores: Array, targets: Array) -> Array:
         """Loss of each score."""
         return 0.5 * (scores - targets) ** 2
 
-    def derivatives(self, scores: Floats, targets: Floats) -> tuple[Floats, Floats]:
+    def derivatives(self, scores: Array, targets: Array) -> tuple[Array, Array]:
         """Slope and curvature of each loss."""
-        return scores - targets, np.ones_like(scores)
+        return scores - targets, namespace_of(scores).ones_like(scores)
 
     def conjugate(self, slopes: Floats, targets: Floats) -> Floats:
         """Convex conjugate: ``slope^2 / 2 + slope * y``."""
@@ -105,11 +108,13 @@ class LogisticLoss:
         """Targets that belong to the values of a matrix: the sign is the label."""
         return (np.asarray(values) > 0).astype(np.float64)
 
-    def value(self, scores: Floats, targets: Floats) -> Floats:
+    def value(self, scores: Array, targets: Array) -> Array:
         """Loss of each score."""
-        return np.maximum(scores, 0) + np.log1p(np.exp(-np.abs(scores))) - targets * scores
+        xp = namespace_of(scores)
+        positive = xp.clip(scores, 0, None)
+        return positive + xp.log1p(xp.exp(-xp.abs(scores))) - targets * scores
 
-    def derivatives(self, scores: Floats, targets: Floats) -> tuple[Floats, Floats]:
+    def derivatives(self, scores: Array, targets: Array) -> tuple[Array, Array]:
         """Slope and curvature of each loss."""
         # expit(-s), not 1 - expit(s), which is 0 long before the curvature is.
         probability, complement = expit(scores), expit(-scores)

@@ -20,7 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Backend, Pattern
+from sklearn_unlearn.influence.backends import (
+    Array,
+    Backend,
+    Pattern,
+    inner,
+    like,
+    namespace_of,
+    twin,
+)
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives._base import Evaluation, Layout
 from sklearn_unlearn.objectives._convex import ConvexObjective
@@ -116,14 +124,13 @@ class PointwiseObjective(ConvexObjective):
             weights,
         )
 
-    def at(self, theta: Floats) -> PointwiseEvaluation:
-        """Evaluate at a point."""
-        return PointwiseEvaluation(self, theta)
+    def at(self, theta: Array) -> PointwiseEvaluation:
+        """Evaluate at a point, in the arrays of the backend."""
+        return PointwiseEvaluation(self, self.backend.asarray(theta))
 
-    def scores(self, theta: Floats) -> Floats:
-        """Scores of the observed cells, shape (n_interactions,)."""
-        m = self.layout.n_users
-        return self.backend.sddmm(self.pattern, (theta[:m], theta[m:])) + self.offset
+    def cell_scores(self, theta: Array) -> Array:
+        """Scores of the observed cells, shape (n_interactions,), in arrays of the backend."""
+        return super().cell_scores(theta) + self.offset
 
     @property
     def gradient_scale(self) -> float:
@@ -138,8 +145,9 @@ class PointwiseObjective(ConvexObjective):
         """Length at which each user may take its Newton step: see `solve_rows`."""
         if not self.loss.is_curved:
             return np.ones(len(step))
-        m = self.layout.n_users
-        change = np.abs(self.backend.sddmm(self.pattern, (step, theta[m:])))
+        m, b = self.layout.n_users, self.backend
+        pair = b.asarray(step), b.asarray(theta[m:])
+        change = np.abs(b.to_numpy(b.sddmm(self.pattern, pair)))
         largest = np.zeros(m)
         np.maximum.at(largest, np.repeat(np.arange(m), np.diff(self.pattern.indptr)), change)
         return np.where(largest > 0, np.log1p(largest) / np.where(largest > 0, largest, 1), 1.0)
@@ -170,37 +178,38 @@ class PointwiseObjective(ConvexObjective):
 class PointwiseEvaluation(Evaluation):
     """A pointwise objective at one point."""
 
-    def __init__(self, objective: PointwiseObjective, theta: Floats) -> None:
+    def __init__(self, objective: PointwiseObjective, theta: Array) -> None:
         self.objective = objective
         self.theta = theta
-        self.scores = objective.scores(theta)
+        self.scores = objective.cell_scores(theta)
+        self.targets = twin(objective, "targets", theta)
+        self.weights = twin(objective, "weights", theta)
 
     @cached_property
     def value(self) -> float:
         """Value of the objective."""
         o = self.objective
-        losses = o.loss.value(self.scores, o.targets)
-        total = losses.sum() if o.weights is None else o.weights @ losses
+        losses = o.loss.value(self.scores, self.targets)
+        total = losses.sum() if self.weights is None else self.weights @ losses
         penalty = o.layout.mask_fixed(o.ridge.times(self.theta, o.layout))
-        return float(total + 0.5 * np.vdot(self.theta, penalty))
+        return float(total) + 0.5 * inner(self.theta, penalty)
 
     @cached_property
-    def derivatives(self) -> tuple[Floats, Floats]:
+    def derivatives(self) -> tuple[Array, Array]:
         """Weighted slope r and curvature w of every observed cell."""
-        o = self.objective
-        slope, curvature = o.loss.derivatives(self.scores, o.targets)
-        if o.weights is not None:
-            slope, curvature = slope * o.weights, curvature * o.weights
+        slope, curvature = self.objective.loss.derivatives(self.scores, self.targets)
+        if self.weights is not None:
+            slope, curvature = slope * self.weights, curvature * self.weights
         return slope, curvature
 
     @cached_property
-    def gradient(self) -> Floats:
+    def gradient(self) -> Array:
         """Gradient, a table like theta."""
         o = self.objective
         penalty = o.ridge.times(self.theta, o.layout)
         return o.mask(o.both_ways(penalty, (self.derivatives[0], self.theta)))
 
-    def hessian_product(self, V: Floats) -> Floats:
+    def hessian_product(self, V: Array) -> Array:
         """Hessian times a table of directions that is zero where nothing moves."""
         o, theta, m = self.objective, self.theta, self.objective.layout.n_users
         r, w = self.derivatives
@@ -208,25 +217,26 @@ class PointwiseEvaluation(Evaluation):
         change *= w
         return o.mask(o.both_ways(o.ridge.times(V, o.layout), (change, theta), (r, V)))
 
-    def hessian_diagonal(self) -> Floats:
+    def hessian_diagonal(self) -> Array:
         """Diagonal of the Hessian, a table like theta; 1 where nothing moves."""
-        o = self.objective
-        ridge = o.ridge.times(np.ones_like(self.theta), o.layout)
+        o, xp = self.objective, namespace_of(self.theta)
+        ridge = o.ridge.times(xp.ones_like(self.theta), o.layout)
         diagonal = o.both_ways(ridge, (self.derivatives[1], self.theta**2))
-        return np.where(o.mask(np.ones_like(diagonal)) > 0, diagonal, 1.0)
+        return xp.where(o.mask(xp.ones_like(diagonal)) > 0, diagonal, 1.0)
 
-    def blocks(self, *, users_only: bool = False) -> Floats:
+    def blocks(self, *, users_only: bool = False) -> Array:
         """Diagonal blocks of the Hessian; identity where nothing moves."""
+        xp = namespace_of(self.theta)
         o, theta, m = self.objective, self.theta, self.objective.layout.n_users
         w = self.derivatives[1]
         blocks = o.backend.row_grams(o.pattern, w, theta[m:])
         if not users_only:
             items = o.backend.row_grams(o.pattern, w, theta[:m], transpose=True)
-            blocks = np.concatenate([blocks, items])
+            blocks = xp.concat([blocks, items])
         rows = slice(0, len(blocks))
-        moves = o.mask(np.ones_like(theta))[rows]
+        moves = o.mask(xp.ones_like(theta))[rows]
         blocks *= moves[:, :, None] * moves[:, None, :]
-        index = np.arange(theta.shape[1])
-        ridge = o.ridge.times(np.ones_like(theta), o.layout)[rows]
-        blocks[:, index, index] += np.where(moves > 0, ridge, 1.0)
+        index = like(theta, np.arange(theta.shape[1]))
+        ridge = o.ridge.times(xp.ones_like(theta), o.layout)[rows]
+        blocks[:, index, index] += xp.where(moves > 0, ridge, 1.0)
         return blocks

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.influence.backends import Array, twin
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives._base import Layout
 
@@ -36,11 +37,14 @@ class Ridge:
     biases: tuple[float, float]
     row_weights: Floats | None = None
 
-    def times(self, table: Floats, layout: Layout) -> Floats:
-        """Ridge times a table like theta."""
-        out = table * self._columns(layout)
+    def times(self, table: Array, layout: Layout) -> Array:
+        """Ridge times a table like theta, of any backend."""
+        out = table * self.factors
+        if layout.fit_bias:
+            for column, weight in enumerate(self.biases, layout.n_factors):
+                out[:, column] = table[:, column] * weight
         if self.row_weights is not None:
-            out *= self.row_weights[:, None]
+            out *= twin(self, "row_weights", table)[:, None]
         return out
 
     def of_factors(self, layout: Layout) -> Floats:
@@ -59,11 +63,6 @@ class Ridge:
         if self.row_weights is None:
             return self
         return replace(self, row_weights=self.row_weights[rows])
-
-    def _columns(self, layout: Layout) -> Floats:
-        columns = np.full(layout.width, self.factors)
-        columns[layout.n_factors :] = self.biases if layout.fit_bias else ()
-        return columns
 
 
 def row_multiples(data: Interactions, exponent: float) -> Floats | None:

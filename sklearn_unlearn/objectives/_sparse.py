@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from sklearn_unlearn.influence.backends import Backend, Pattern
+from sklearn_unlearn.influence.backends import Array, Backend, Pattern, twin
 from sklearn_unlearn.objectives._base import FactorObjective, Layout
 from sklearn_unlearn.objectives._ridge import Ridge
 from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype, sorted_union
 
-__all__ = ["Restriction", "SparseObjective", "norm_bound", "restrict_pattern"]
+__all__ = ["Restriction", "SparseObjective", "norm_bound", "pattern_of_cells", "restrict_pattern"]
 
 Floats = NDArray[Any]
 
@@ -30,9 +30,14 @@ class SparseObjective(FactorObjective):
     backend: Backend
     frozen_rows: NDArray[Any] | None
 
-    @abstractmethod
+    def cell_scores(self, theta: Array) -> Array:
+        """Scores of the observed cells, shape (n_interactions,), in arrays of the backend."""
+        m = self.layout.n_users
+        return self.backend.sddmm(self.pattern, (theta[:m], theta[m:]))
+
     def scores(self, theta: Floats) -> Floats:
         """Scores of the observed cells, shape (n_interactions,)."""
+        return self.backend.to_numpy(self.cell_scores(self.backend.asarray(theta)))
 
     @abstractmethod
     def mean_loss(self, theta: Floats) -> float:
@@ -63,7 +68,7 @@ class SparseObjective(FactorObjective):
     def _changed(self, **fields: Any) -> Self:
         return cast(Self, replace(cast(Any, self), **fields))
 
-    def both_ways(self, start: Floats, *terms: tuple[Floats, Floats]) -> Floats:
+    def both_ways(self, start: Array, *terms: tuple[Array, Array]) -> Array:
         """Add the sum over terms (weights, table) of ``[M Q ; M' P]`` to `start`, in place."""
         m = self.layout.n_users
         users, items = [(w, T[m:]) for w, T in terms], [(w, T[:m]) for w, T in terms]
@@ -71,10 +76,10 @@ class SparseObjective(FactorObjective):
         self.backend.spmm(self.pattern, *items, transpose=True, out=start[m:])
         return start
 
-    def mask(self, table: Floats) -> Floats:
+    def mask(self, table: Array) -> Array:
         """Set to zero what does not move, in place."""
         if self.frozen_rows is not None:
-            table[self.frozen_rows] = 0
+            table[twin(self, "frozen_rows", table)] = 0
         return self.layout.mask_fixed(table)
 
     @property
@@ -143,7 +148,7 @@ def restrict_pattern(pattern: Pattern, layout: Layout, rows: NDArray[Any]) -> Re
     user_ids = sorted_union(users, rows[rows < m])
     item_ids = sorted_union(items, rows[rows >= m] - m)
     table_rows = np.concatenate([user_ids, item_ids + m])
-    part = _pattern(
+    part = pattern_of_cells(
         np.searchsorted(user_ids, users),
         np.searchsorted(item_ids, items),
         (len(user_ids), len(item_ids)),
@@ -177,7 +182,7 @@ def _incident(pattern: Pattern, free: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     return cells, users, pattern.indices[cells]
 
 
-def _pattern(users: NDArray[Any], items: NDArray[Any], shape: tuple[int, int]) -> Pattern:
+def pattern_of_cells(users: NDArray[Any], items: NDArray[Any], shape: tuple[int, int]) -> Pattern:
     """Pattern of cells that are in row-major order already."""
     n_users, n_items = shape
     order = np.argsort(items, kind="stable").astype(index_dtype(len(items)))

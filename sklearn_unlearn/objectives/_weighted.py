@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Backend, Pattern
+from sklearn_unlearn.influence.backends import Array, Backend, Pattern, cast, like, twin
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives._base import Layout
 from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
@@ -161,35 +161,33 @@ class WeightedObjective(WeightedConvex):
         """Whether rotating the latent columns of theta leaves the value alone."""
         return self.frozen_rows is None and self.outside is None
 
-    def at(self, theta: Floats) -> WeightedEvaluation:
-        """Evaluate at a point."""
-        return WeightedEvaluation(self, theta)
+    def at(self, theta: Array) -> WeightedEvaluation:
+        """Evaluate at a point, in the arrays of the backend."""
+        return WeightedEvaluation(self, self.backend.asarray(theta))
 
-    def scores(self, theta: Floats) -> Floats:
-        """Scores of the observed cells, shape (n_interactions,)."""
-        m = self.layout.n_users
-        return self.backend.sddmm(self.pattern, (theta[:m], theta[m:]))
+    def sums(self, theta: Array) -> tuple[Array, ...]:
+        """Gram matrices of the users, weighted, and of the items; left-out rows included.
 
-    def sums(self, theta: Floats) -> tuple[Floats, ...]:
-        """Gram matrices of the users, weighted, and of the items; left-out rows included."""
-        m = self.layout.n_users
-        users, items = gram(theta[:m], weights=self.user_weights), gram(theta[m:])
+        Arrays like theta, which may be NumPy's or the backend's.
+        """
+        m, weights = self.layout.n_users, twin(self, "user_weights", theta)
+        users, items = gram(theta[:m], weights=weights), gram(theta[m:])
         if self.outside is None:
             return users, items
-        return users + self.outside[0], items + self.outside[1]
+        return users + like(users, self.outside[0]), items + like(items, self.outside[1])
 
-    def penalty(self, table: Floats) -> Floats:
+    def penalty(self, table: Array) -> Array:
         """Ridge times a table, in its data type."""
-        return table * self.row_penalties.astype(table.dtype, copy=False)[:, None]
+        return table * cast(table, twin(self, "row_penalties", table))[:, None]
 
-    def spread(self, out: Floats, table: Floats, sums: tuple[Floats, ...]) -> Floats:
+    def spread(self, out: Array, table: Array, sums: tuple[Array, ...]) -> Array:
         """Add ``[g T_P sums[1] ; T_Q sums[0]]``, the sums over all pairs, to `out`, in place."""
         m = self.layout.n_users
-        users = table[:m] @ sums[1].astype(table.dtype, copy=False)
+        users = table[:m] @ cast(table, sums[1])
         if self.user_weights is not None:
-            users *= self.user_weights[:, None]
+            users *= twin(self, "user_weights", table)[:, None]
         out[:m] += users
-        out[m:] += table[m:] @ sums[0].astype(table.dtype, copy=False)
+        out[m:] += table[m:] @ cast(table, sums[0])
         return out
 
     @property

@@ -18,6 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from sklearn_unlearn.influence.backends import (
+    Array,
+    Pattern,
+    cast,
+    inner,
+    namespace_of,
+    twin,
+)
 from sklearn_unlearn.objectives._sparse import SparseObjective, norm_bound, restrict_pattern
 from sklearn_unlearn.objectives._weighted_grams import gram, gram_change, product_norm
 
@@ -49,23 +57,23 @@ class WeightedConvex(SparseObjective):
             return 1.0
         return np.repeat(self.user_weights, np.diff(self.pattern.indptr))
 
-    def extras(self, scores: Floats) -> tuple[Floats, Floats]:
+    def extras(self, scores: Array) -> tuple[Array, Array]:
         """Slope and curvature of every observed cell, on top of those of an unobserved one."""
-        c = self.confidence.astype(scores.dtype, copy=False)
+        c = cast(scores, twin(self, "confidence", scores))
         curvature = c - 1
         slope = curvature * scores
         slope -= c
         if self.user_weights is not None:
-            weights = self.cell_weights
+            weights = twin(self, "cell_weights", scores)
             slope *= weights
             curvature *= weights
         return slope, curvature
 
-    def loss_sum(self, scores: Floats, sums: tuple[Floats, ...]) -> float:
+    def loss_sum(self, scores: Array, sums: tuple[Array, ...]) -> float:
         """Sum of the losses of all cells, from the observed scores and the Gram matrices."""
-        c = self.confidence.astype(scores.dtype, copy=False)
-        extra = (c * (scores - 1) ** 2 - scores**2) * self.cell_weights
-        return 0.5 * float(np.vdot(*sums) + extra.sum(dtype=np.float64))
+        c, xp = cast(scores, twin(self, "confidence", scores)), namespace_of(scores)
+        extra = (c * (scores - 1) ** 2 - scores**2) * twin(self, "cell_weights", scores)
+        return 0.5 * (inner(*sums) + float(xp.sum(extra, dtype=xp.float64)))
 
     def mean_loss(self, theta: Floats) -> float:
         """Mean loss of all cells, the penalty left out; 0 if there is none."""
@@ -115,8 +123,7 @@ class WeightedConvex(SparseObjective):
         old, new = before[part.table_rows], after[part.table_rows]
         new[part.frozen_rows] = old[part.frozen_rows]
         n = part.layout.n_users
-        change = self.backend.sddmm(part.pattern, (new[:n], new[n:]))
-        change -= self.backend.sddmm(part.pattern, (old[:n], old[n:]))
+        change = self._part_scores(part.pattern, new) - self._part_scores(part.pattern, old)
         change *= self.confidence_of(part.cells) - 1
         users = np.repeat(np.arange(n), np.diff(part.pattern.indptr))
         sparse = norm_bound(change, users, part.pattern.indices)
@@ -128,6 +135,12 @@ class WeightedConvex(SparseObjective):
         low_rank = product_norm(gram(step[moved < m]), of_items)
         low_rank += product_norm(gram(step[moved >= m]), of_users)
         return (sparse + low_rank) / self.ridge.factors
+
+    def _part_scores(self, pattern: Pattern, table: Floats) -> Floats:
+        """Scores of the cells of a part of the table."""
+        backend, m = self.backend, pattern.shape[0]
+        table = backend.asarray(table)
+        return backend.to_numpy(backend.sddmm(pattern, (table[:m], table[m:])))
 
     def removed_residual(
         self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats

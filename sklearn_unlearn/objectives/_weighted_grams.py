@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.influence.backends import Array, double, namespace_of
+
 __all__ = ["gram", "gram_change", "product_norm"]
 
 Floats = NDArray[Any]
@@ -15,13 +17,13 @@ Floats = NDArray[Any]
 _ROWS_AT_ONCE = 4096
 
 
-def gram(A: Floats, B: Floats | None = None, *, weights: Floats | None = None) -> Floats:
+def gram(A: Array, B: Array | None = None, *, weights: Array | None = None) -> Array:
     """Sum over rows of ``weight * outer(A[row], B[row])``, in double precision.
 
     Parameters
     ----------
     A : ndarray, shape (n_rows, k)
-        Rows of float64 or float32.
+        Rows of float64 or float32; this and all others are arrays of one backend, any.
 
     B : ndarray, shape (n_rows, k), or None, default=None
         None is A.
@@ -41,19 +43,19 @@ def gram(A: Floats, B: Floats | None = None, *, weights: Floats | None = None) -
     array([[ 1.,  2.],
            [ 2., 22.]])
     """
-    B = A if B is None else B
-    out = np.zeros((A.shape[1], B.shape[1]))
+    B, xp = A if B is None else B, namespace_of(A)
+    out = xp.zeros((A.shape[1], B.shape[1]), dtype=xp.float64, device=A.device)
     for start in range(0, len(A), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        left = A[rows].astype(np.float64, copy=False)
-        right = left if B is A else B[rows].astype(np.float64, copy=False)
+        left = double(A[rows])
+        right = left if B is A else double(B[rows])
         if weights is not None:
             right = right * weights[rows, None]
         out += left.T @ right
     return out
 
 
-def gram_change(before: Floats, after: Floats, weights: Floats | None = None) -> Floats:
+def gram_change(before: Array, after: Array, weights: Array | None = None) -> Array:
     """Difference of two Gram matrices, from the rows that differ: no digits cancel.
 
     Parameters
@@ -77,8 +79,9 @@ def gram_change(before: Floats, after: Floats, weights: Floats | None = None) ->
     array([[0., 1.],
            [1., 5.]])
     """
-    moved = np.flatnonzero((before != after).any(axis=1))
-    old, new = before[moved].astype(np.float64), after[moved].astype(np.float64)
+    xp = namespace_of(before)
+    moved = xp.nonzero(xp.any(before != after, axis=1))[0]
+    old, new = double(before[moved]), double(after[moved])
     half = 0.5 * gram(new - old, new + old, weights=None if weights is None else weights[moved])
     return half + half.T
 

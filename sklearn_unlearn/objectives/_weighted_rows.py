@@ -1,31 +1,34 @@
 """Rows of a weighted objective while the other side stays: least squares, solved row by row.
 
-With g the weight of a user, c the confidence and y the rows of the other side, the gradient of a
-row x is
-
-    users  g [(Q'Q + ridge / g) x + sum (c - 1) y y' x - sum c y]
-    items  (P'gP + ridge) x + sum g (c - 1) y y' x - sum g c y
-
-so both sides are normal equations of the same form, a user's divided by its weight.
+See `_weighted_problems` for the normal equations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Backend, RowCells
+from sklearn_unlearn.influence.backends import Array, like, namespace_of, to_numpy, twin
 from sklearn_unlearn.objectives._weighted_grams import gram, gram_change
+from sklearn_unlearn.objectives._weighted_problems import row_problem
 from sklearn_unlearn.utils._interactions import concatenate_ranges
 
 if TYPE_CHECKING:
     from sklearn_unlearn.objectives._weighted import WeightedObjective
 
-__all__ = ["ROW_STEPS", "RowProblem", "row_problem", "solve_users", "sweep"]
+__all__ = [
+    "ROW_STEPS",
+    "chunked",
+    "gradient_of",
+    "neighbour_change",
+    "neighbours_of",
+    "row_problem",
+    "solve_users",
+    "sweep",
+]
 
 Floats = NDArray[Any]
 
@@ -33,122 +36,6 @@ Floats = NDArray[Any]
 _CELLS_AT_ONCE = 1 << 20
 # Conjugate gradient steps that a row is worth in a sweep: the next one moves its problem anyway.
 ROW_STEPS = 3
-
-
-@dataclass(frozen=True)
-class RowProblem:
-    """Normal equations of some rows of one side.
-
-    Parameters
-    ----------
-    rows : ndarray of int64
-        Rows of theta, all users or all items.
-
-    other : slice
-        The other side in theta.
-
-    gram_of : int
-        Place of the other side's Gram matrix in the sums of the objective.
-
-    cells : RowCells
-        Their observed cells.
-
-    ridge : ndarray, shape (n_rows,)
-        Penalty of each row, divided by its weight.
-
-    scale : ndarray, shape (n_rows, 1), or float
-        Weight of each row.
-
-    backend : Backend
-        Arithmetic.
-    """
-
-    rows: NDArray[np.int64]
-    other: slice
-    gram_of: int
-    cells: RowCells
-    ridge: Floats
-    scale: Floats | float
-    backend: Backend
-
-    def solve(
-        self,
-        theta: Floats,
-        sums: tuple[Floats, ...],
-        tilt: Floats | None = None,
-        n_steps: int | None = None,
-    ) -> Floats:
-        """Rows at which the gradient is `tilt`, or some conjugate gradient steps towards them."""
-        start = theta[self.rows]
-        rhs = np.zeros(start.shape) if tilt is None else tilt / self.scale
-        matrix, other = sums[self.gram_of], theta[self.other]
-        return self.backend.row_solve(
-            self.cells, other, matrix, self.ridge, rhs, start, n_steps=n_steps
-        )
-
-    def gradient(self, theta: Floats, sums: tuple[Floats, ...]) -> Floats:
-        """Gradient of the rows, in double precision."""
-        start = theta[self.rows]
-        rhs = np.zeros(start.shape)
-        matrix, other = sums[self.gram_of], theta[self.other]
-        residual = self.backend.row_residual(self.cells, other, matrix, self.ridge, rhs, start)
-        return -residual * self.scale
-
-    def neighbour_change(self, old: Floats, theta: Floats, place: NDArray[Any], n: int) -> Floats:
-        """Change of the gradients of n neighbours through the cells that they share with the rows.
-
-        `old` are the rows before they moved; the neighbours did not move.
-        """
-        weights = self.cells.weights, self.cells.pulls
-        if isinstance(self.scale, np.ndarray):
-            by_cell = np.repeat(self.scale[:, 0], np.diff(self.cells.indptr))
-            weights = weights[0] * by_cell, weights[1] * by_cell
-        cells = RowCells(self.cells.indptr, self.cells.columns, *weights)
-        return self.backend.neighbour_change(
-            cells, old, theta[self.rows], theta[self.other], place, n
-        )
-
-
-def row_problem(objective: WeightedObjective, rows: NDArray[np.int64]) -> RowProblem:
-    """State the normal equations of some rows of one side.
-
-    Parameters
-    ----------
-    objective : WeightedObjective
-        Of the whole table.
-
-    rows : ndarray of int64
-        Rows of theta, all users or all items.
-    """
-    m, g, pattern = objective.layout.n_users, objective.user_weights, objective.pattern
-    ridge = objective.ridge.for_rows(rows).of_factors(objective.layout.for_rows(len(rows), 0))
-    of_users = bool(len(rows) and rows[0] < m)
-    scale: Floats | float = 1.0
-    if of_users:
-        cells = concatenate_ranges(pattern.indptr, rows)
-        compact = np.append(0, np.cumsum(pattern.indptr[rows + 1] - pattern.indptr[rows]))
-        columns, c = pattern.indices[cells], objective.confidence_of(cells)
-        weights, pulls = c - 1, c
-        if g is not None:
-            # A user that counts for nothing has no cells; its row is zero for any positive ridge.
-            counts = g[rows] > 0
-            scale = np.where(counts, g[rows], 1.0)[:, None]
-            ridge = np.where(counts, ridge, 1.0) / scale[:, 0]
-    else:
-        compact, columns, cells = pattern.cells_of_columns(rows - m)
-        c = objective.confidence_of(cells)
-        weights, pulls = c - 1, c
-        if g is not None:
-            by_cell = g[columns]
-            weights, pulls = weights * by_cell, pulls * by_cell
-    own_cells = RowCells(
-        compact,
-        columns,
-        weights.astype(np.float64, copy=False),
-        pulls.astype(np.float64, copy=False),
-    )
-    other = slice(m, None) if of_users else slice(0, m)
-    return RowProblem(rows, other, int(of_users), own_cells, ridge, scale, objective.backend)
 
 
 def chunked(objective: WeightedObjective, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -173,9 +60,18 @@ def gradient_of(
     *sides: NDArray[np.int64],
 ) -> Floats:
     """Gradient of some rows, each of `sides` all users or all items, in double precision."""
+    table, sums = _on_device(objective, theta, sums)
     parts = [part for rows in sides for part in chunked(objective, rows)]
-    gradients = [row_problem(objective, part).gradient(theta, sums) for part in parts]
-    return np.concatenate([np.empty((0, theta.shape[1])), *gradients])
+    gradients = [row_problem(objective, part).gradient(table, sums) for part in parts]
+    return np.concatenate([np.empty((0, theta.shape[1])), *map(to_numpy, gradients)])
+
+
+def _on_device(
+    objective: WeightedObjective, theta: Array, sums: tuple[Array, ...]
+) -> tuple[Array, tuple[Array, ...]]:
+    """Table and sums as arrays of the backend: themselves, if they are."""
+    table = objective.backend.asarray(theta)
+    return table, tuple(like(table, one) for one in sums)
 
 
 def neighbours_of(objective: WeightedObjective, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -204,21 +100,24 @@ def neighbour_change(
     Through shared cells alone; ``place[column]`` is the neighbour's row of the result, negative
     where it does not count.
     """
-    out = np.zeros((n, theta.shape[1]))
+    out, table = np.zeros((n, theta.shape[1])), objective.backend.asarray(theta)
     for part in chunked(objective, rows):
-        out += row_problem(objective, part).neighbour_change(before[part], theta, place, n)
+        old = like(table, before[part])
+        out += to_numpy(row_problem(objective, part).neighbour_change(old, table, place, n))
     return out
 
 
 def sweep(
     objective: WeightedObjective,
-    theta: Floats,
-    sums: tuple[Floats, ...],
+    theta: Array,
+    sums: tuple[Array, ...],
     *sides: NDArray[np.int64],
     tilt: Callable[[NDArray[np.int64]], Floats] | None = None,
     n_steps: int | None = None,
-) -> tuple[Floats, ...]:
+) -> tuple[Array, ...]:
     """Solve rows of one side after the other, in place.
+
+    NumPy's arrays are brought to the backend and back; its own stay where they are.
 
     Parameters
     ----------
@@ -246,22 +145,30 @@ def sweep(
         ``objective.sums`` of the new table.
     """
     m, g = objective.layout.n_users, objective.user_weights
+    table, own_sums = _on_device(objective, theta, sums)
+    if table is not theta:
+        own_sums = sweep(objective, table, own_sums, *sides, tilt=tilt, n_steps=n_steps)
+        moved = np.concatenate([np.empty(0, np.int64), *sides])
+        theta[moved] = to_numpy(table[like(table, moved)])
+        return tuple(to_numpy(one) for one in own_sums)
     for rows in sides:
         if not len(rows):
             continue
         of_items = bool(rows[0] >= m)
         whole = len(rows) == (objective.layout.n_items if of_items else m)
-        change = np.zeros_like(sums[of_items])
+        change = namespace_of(theta).zeros_like(sums[of_items])
         for part in chunked(objective, rows):
-            own = None if tilt is None else tilt(part)
-            new = row_problem(objective, part).solve(theta, sums, own, n_steps)
+            own = None if tilt is None else like(theta, tilt(part))
+            problem, places = row_problem(objective, part), like(theta, part)
+            new = problem.solve(theta, sums, own, n_steps)
             if not whole:
-                weights = None if g is None or of_items else g[part]
-                change += gram_change(theta[part], new, weights)
-            theta[part] = new
+                weights = None if g is None or of_items else like(theta, g[part])
+                change += gram_change(theta[places], new, weights)
+            theta[places] = new
         if whole:
             side = slice(m, None) if of_items else slice(0, m)
-            change = gram(theta[side], weights=None if of_items else g) - sums[of_items]
+            weights = None if of_items else twin(objective, "user_weights", theta)
+            change = gram(theta[side], weights=weights) - sums[of_items]
         pair = [sums[0], sums[1]]
         pair[of_items] = sums[of_items] + change
         sums = tuple(pair)
@@ -288,6 +195,6 @@ def solve_users(objective: WeightedObjective, items: Floats, gram_of_items: Floa
     """
     own = row_problem(objective, np.arange(objective.layout.n_users))
     zeros = np.zeros((objective.layout.n_users, items.shape[1]), items.dtype)
-    return objective.backend.row_solve(
-        own.cells, items, gram_of_items, own.ridge, np.zeros(zeros.shape), zeros
-    )
+    arrays = items, gram_of_items, own.ridge, np.zeros(zeros.shape), zeros
+    backend = objective.backend
+    return backend.to_numpy(backend.row_solve(own.cells, *map(backend.asarray, arrays)))

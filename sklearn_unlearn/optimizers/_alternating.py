@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._solvers import Status
+from sklearn_unlearn.influence.backends import norm, to_numpy
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.objectives._weighted_rows import ROW_STEPS, sweep
 from sklearn_unlearn.utils._random import hashed_normal
@@ -66,14 +67,16 @@ def minimize_alternating(
     # An item's numbers do not depend on how many users there are.
     noise = hashed_normal(seed, (items - m)[:, None], np.arange(k))
     theta[m:] = _START_SCALE * noise / np.sqrt(max(k, 1))
+    theta = objective.backend.asarray(theta)
     sums = objective.sums(theta)
     for _ in range(n_sweeps):
         sums = sweep(objective, theta, sums, np.arange(m), items, n_steps=ROW_STEPS)
     gtol = tol * objective.gradient_scale
     if not max_iter:
         point = objective.at(theta)
-        norm = float(np.linalg.norm(point.gradient))
-        met = norm <= gtol
-        return NewtonResult(theta, point.value, (norm, norm), 0, 0, Status.CONVERGED, met)
+        left = norm(point.gradient)
+        ends = to_numpy(theta), point.value, (left, left)
+        return NewtonResult(*ends, 0, 0, Status.CONVERGED, left <= gtol)
     settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
-    return newton(objective, theta.astype(np.float64), gtol, settings, on_step=on_step)
+    start = to_numpy(theta).astype(np.float64)
+    return newton(objective, start, gtol, settings, on_step=on_step)

@@ -1,17 +1,21 @@
 """Recommenders: what users import."""
 
 from sklearn_unlearn.recommenders._als import ALS
+from sklearn_unlearn.recommenders._bpr import BPR
 from sklearn_unlearn.recommenders._ease import EASE
 from sklearn_unlearn.recommenders._graph_filter import GraphFilter
 from sklearn_unlearn.recommenders._knn import ItemKNN
+from sklearn_unlearn.recommenders._lightgcn import LightGCN
 from sklearn_unlearn.recommenders._mf import MatrixFactorization
 from sklearn_unlearn.recommenders._unlearning import UnlearningRecommender
 
 __all__ = [
     "ALS",
+    "BPR",
     "EASE",
     "GraphFilter",
     "ItemKNN",
+    "LightGCN",
     "MatrixFactorization",
     "UnlearningRecommender",
 ]

@@ -19,6 +19,7 @@ from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence.backends import get_backend
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
+from sklearn_unlearn.recommenders._device import compute
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._tables import (
     canonical,
@@ -105,27 +106,32 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
                 f"X of shape {data.shape} holds no interaction (of a user with positive weight); "
                 "expected at least one. Check that values are not all zero."
             )
-        seed = draw_seed(self.random_state)
-        result, objective = self._minimize(data, seed)
-        if not result.converged and self.max_iter:
+        seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
+        state, gtol = compute(self, lambda model: model._train(data, seed), stacklevel=5)
+        if not state["converged_"] and self.max_iter:
             warnings.warn(
-                f"{type(self).__name__} stopped after {result.n_steps} steps at a gradient norm of "
-                f"{result.gradient_norm[1]:.2e}; {self.tol * objective.gradient_scale:.2e} was "
-                "asked for. Raise max_iter, raise regularization, or loosen tol.",
+                f"{type(self).__name__} stopped after {state['n_iter_']} steps at a gradient norm "
+                f"of {state['gradient_norm_']:.2e}; {gtol:.2e} was asked for. Raise max_iter, "
+                "raise regularization, or loosen tol.",
                 NotConvergedWarning,
                 stacklevel=4,  # past `fit` and scikit-learn's wrapper of it
             )
-        theta = canonical(result.theta, objective.layout, self.tol)
+        return state
+
+    def _train(self, data, seed) -> tuple[dict[str, Any], float]:
+        """Attributes of a fit, and the gradient norm that was asked for."""
+        result, objective = self._minimize(data, seed)
+        theta = self._canonical(result.theta, objective)
         state = self._attributes(theta, objective, data)
         state.update(
             _interactions=data if self._with_biases else data.bare(),
             _seed=seed,
-            _slack=slack_of(objective, state),
+            _slack=slack_of(objective, self._parameters(state)),
             n_iter_=max(result.n_steps, 1),
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
         )
-        return state
+        return state, self.tol * objective.gradient_scale
 
     def certify(self, tol=1e-6):
         """Check for global optimality, and bound the distance to any refit.
@@ -169,14 +175,18 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
                 NotConvergedWarning,
                 stacklevel=3,
             )
+        return compute(self, lambda model: model._answer(retained, request), stacklevel=4)
+
+    def _answer(self, retained, request):
+        """Attributes after a request."""
         # Columns that the penalty has emptied stay out of the arithmetic.
-        used = used_columns(self.item_factors_)
+        used = used_columns(self._parameters(vars(self))["item_factors_"])
         whole = self._make_objective(retained)
         outcome = self._strategy().unlearn(self._problem(retained, request, whole, used))
         if outcome.method == "refit":
-            theta = canonical(outcome.theta, whole.layout, self.tol)
+            theta = self._canonical(outcome.theta, whole)
             state = self._attributes(theta, whole, retained)
-            slack = slack_of(whole, state)
+            slack = slack_of(whole, self._parameters(state))
         else:
             state = self._attributes(outcome.theta, whole, retained, used, outcome.sums)
             slack = outcome.slack
@@ -184,7 +194,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             _slack=slack,
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
-            forget_report_=report_of(outcome, request, saturated=is_saturated(state)),
+            forget_report_=report_of(
+                outcome, request, saturated=is_saturated(self._parameters(state))
+            ),
         )
         return state
 
@@ -202,12 +214,16 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             gradient_norm=self.gradient_norm_,
             slack=self._slack,
             n_free=whole.layout.n_factors - n_used,
-            local=objective.offset == self._offset,
+            local=objective.is_local and objective.offset == self._offset,
             refit=lambda: self._minimize(retained, self._seed)[0],
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
         )
 
     # -- from tables to attributes and back --------------------------------------------------------
+    def _canonical(self, theta, objective):
+        """Table in the basis that `canonical_factors` gives."""
+        return canonical(theta, objective.layout, self.tol)
+
     def _attributes(self, theta, objective, data, columns=None, sums=()):
         """Attributes of a table; sums over its rows are kept, those of stored numbers."""
         dtype = np.float64 if self._with_biases else data.values.dtype
@@ -243,12 +259,19 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         else:
             result = minimize_newton_cg(objective, **settings)
         # Rows without interactions shrink towards zero from a random start: put them there.
-        empty = np.flatnonzero(np.concatenate([data.user_degrees, data.item_degrees]) == 0)
+        drawn = objective.is_drawn(np.arange(data.n_items))
+        empty = np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
+        empty = np.flatnonzero(empty)
         result.theta[empty] = objective.layout.empty_rows(empty)
         return result, objective
 
     def _theta(self, layout, columns=slice(None)):
-        return to_table(self, layout, columns)
+        return to_table(SimpleNamespace(**self._parameters(vars(self))), layout, columns)
+
+    @staticmethod
+    def _parameters(state):
+        """Factors and biases that are parameters, by the names of the attributes of `state`."""
+        return state
 
 
 def _check_sides(X):

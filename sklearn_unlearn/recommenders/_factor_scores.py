@@ -82,7 +82,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         check_is_fitted(self)
         rows = self._check_rows(X)
         data = Interactions.from_matrix(rows)
-        objective = self._make_objective(data, offset=self._offset)
+        objective = self._make_fold_in(data)
         U, biases = self._fold_in(rows)
         theta = objective.layout.pack(
             np.concatenate([U, self.item_factors_]), np.concatenate([biases, self._item_biases])
@@ -131,8 +131,12 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         factors, biases = zip(*parts, strict=True)
         return np.concatenate(factors), np.concatenate(biases)
 
+    def _make_fold_in(self, data):
+        """Objective of new rows beside the items of the model; their positions mean nothing."""
+        return self._make_objective(data, offset=self._offset)
+
     def _fold_in_chunk(self, X):
-        objective = self._make_objective(Interactions.from_matrix(X), offset=self._offset)
+        objective = self._make_fold_in(Interactions.from_matrix(X))
         n, layout = X.shape[0], objective.layout
         if isinstance(objective, WeightedObjective):
             return solve_users(objective, self.item_factors_, self._sums[1]), np.zeros(n)

@@ -65,8 +65,8 @@ class MatrixFactorization(FactorModel):
     random_state : int, RandomState, Generator or None, default=None
         Seed of the start. The seed drawn is kept, so a refit inside `forget` is reproducible.
 
-    device : {"cpu", "auto"}, default="cpu"
-        Where to compute.
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Where to compute. "cuda" needs the extra ``torch``; "auto" takes a GPU if there is one.
 
     n_jobs : int or None, default=None
         Threads, as in joblib: None is 1 unless in a `joblib.parallel_config` block. Results do not

@@ -135,13 +135,14 @@ def used_columns(factors):
     return slice(len(used)) if len(used) == np.max(used, initial=-1) + 1 else used
 
 
-def canonical(theta, layout, tol):
+def canonical(theta, layout, tol, items=None):
     """Rotate the latent columns into the basis that depends on the scores alone.
 
     Columns whose part in the scores is below what the tolerance can see become exactly zero.
+    `items` are the factors of the items where they are not rows of theta.
     """
     m, k = layout.n_users, layout.n_factors
-    Z = theta[:, :k] @ canonical_rotation(theta[m:, :k])
+    Z = theta[:, :k] @ canonical_rotation(theta[m:, :k] if items is None else items)
     sizes = np.linalg.norm(Z[:m], axis=0) * np.linalg.norm(Z[m:], axis=0)
     Z[:, sizes <= 1e-2 * tol] = 0
     out = theta.copy()

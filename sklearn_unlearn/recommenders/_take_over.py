@@ -8,6 +8,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -15,7 +16,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._tables import slack_of
 from sklearn_unlearn.utils._random import draw_seed
 
-__all__ = ["TakeOverMixin"]
+__all__ = ["TakeOverMixin", "refuse", "taken_over"]
 
 _WHAT = "expected a fitted implicit.als.AlternatingLeastSquares"
 
@@ -83,7 +84,7 @@ class TakeOverMixin:
         """
         model = _on_cpu(model)
         fixed = ("n_factors", "regularization", "alpha", "frequency_scaling")
-        _refuse(params, fixed, "from_implicit takes it from the model")
+        refuse(params, fixed, "from_implicit takes it from the model")
         if model.user_factors is None or model.item_factors is None:
             raise NotFittedError(f"model has no factors; {_WHAT}. Call its fit first.")
         seed = model.random_state
@@ -97,7 +98,7 @@ class TakeOverMixin:
             "n_jobs": n_jobs,
         }
         factors = model.user_factors, model.item_factors
-        return _taken_over(cls, factors, user_items, "user_items", {**settings, **params})
+        return taken_over(cls, factors, user_items, "user_items", {**settings, **params})
 
     @classmethod
     def from_factors(
@@ -151,10 +152,10 @@ class TakeOverMixin:
         >>> ALS.from_factors(P, Q, X, regularization=10.0, alpha=10.0).converged_
         True
         """
-        _refuse(params, ("n_factors",), "from_factors counts the columns of the factors")
+        refuse(params, ("n_factors",), "from_factors counts the columns of the factors")
         settings = {"regularization": regularization, "alpha": alpha, **params}
         factors = user_factors, item_factors
-        return _taken_over(cls, factors, interactions, "interactions", settings)
+        return taken_over(cls, factors, interactions, "interactions", settings)
 
     def to_implicit(self):
         """Hand the model over to the `implicit` library, to serve or to save it there.
@@ -217,7 +218,8 @@ def _on_cpu(model):
     )
 
 
-def _refuse(params, fixed, why):
+def refuse(params, fixed, why):
+    """Refuse parameters that are not the caller's to choose."""
     for name in fixed:
         if name in params:
             raise TypeError(f"{name}={params[name]} was given; {why}. Leave it out.")
@@ -246,21 +248,24 @@ def _joint_table(user_factors, item_factors):
     return table
 
 
-def _taken_over(cls, factors, X, name, settings):
+def taken_over(cls, factors, X, name, settings):
     """Estimator in the state that a fit on X with these factors as its outcome would leave."""
     table, sides = _joint_table(*factors), tuple(len(side) for side in factors)
     model = cls(n_factors=table.shape[1], **settings)
     model._validate_params()
+    if "float32" not in get_tags(model).transformer_tags.preserves_dtype:
+        table = table.astype(np.float64, copy=False)
     data = _read(model, X, sides, name, table.dtype)
-    # As after a fit. What another program left there would be a trace of data that are gone.
-    table[np.concatenate([data.user_degrees, data.item_degrees]) == 0] = 0
+    model._seed = draw_seed(model.random_state)  # objectives may draw from it
     objective = model._make_objective(data)
+    # As after a fit. What another program left there would be a trace of data that are gone.
+    unmet = (data.item_degrees == 0) & ~objective.is_drawn(np.arange(data.n_items))
+    table[np.concatenate([data.user_degrees == 0, unmet])] = 0
     norm = float(np.linalg.norm(objective.gradient(table)))
     state = model._attributes(table, objective, data)
     state.update(
         _interactions=data,
-        _seed=draw_seed(model.random_state),
-        _slack=slack_of(objective, state),
+        _slack=slack_of(objective, model._parameters(state)),
         _taken_over=True,
         n_iter_=1,
         converged_=norm <= model.tol * objective.gradient_scale,
@@ -276,8 +281,8 @@ def _read(model, X, shape, name, dtype):
     numbers = isinstance(values, np.ndarray) and values.dtype.kind in "fi"
     if numbers and not ((values >= 0) & (values < np.inf)).all():
         raise ValueError(
-            f"{name} holds negative values, NaN or infinity; expected positive numbers. What "
-            "implicit takes for dislikes, ALS has none of: train without them, and pass the rest."
+            f"{name} holds negative values, NaN or infinity; expected positive numbers. Dislikes "
+            f"are nothing that {type(model).__name__} knows: train without them, and pass the rest."
         )
     rows = model._validate_matrix(X, reset=True)
     if rows.shape != shape:

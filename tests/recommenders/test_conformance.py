@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_unlearn import ALS, MatrixFactorization
+from sklearn_unlearn import ALS, LightGCN, MatrixFactorization
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 
 SETTINGS = [
@@ -13,6 +13,7 @@ SETTINGS = [
 ]
 DEFAULTS = [MatrixFactorization(**setting) for setting in SETTINGS]
 DEFAULTS += [ALS(), ALS(8, frequency_scaling=0.5), ALS(4, max_iter=0)]
+DEFAULTS += [LightGCN(loss=loss) for loss in ("bpr", "logistic", "weighted")]
 # Well-posed on the checks' small data: more factors than the optimum's rank.
 SMALL = [MatrixFactorization(28, regularization=2.0, **setting) for setting in SETTINGS]
 SMALL += [
@@ -24,6 +25,12 @@ SMALL += [
     ALS(28, regularization=2.0, alpha=5.0, frequency_scaling=0.5),
     ALS(28, regularization=4.0, alpha=5.0, unlearner="sweep"),
     ALS(28, regularization=4.0, alpha=5.0, unlearner="refit"),
+]
+SMALL += [
+    LightGCN(16, regularization=0.6),
+    LightGCN(16, loss="logistic", regularization=0.6, n_layers=2, frequency_scaling=0.2),
+    LightGCN(16, loss="weighted", alpha=5.0, regularization=3.0, n_layers=2),
+    LightGCN(16, loss="weighted", alpha=5.0, regularization=3.0, unlearner="refit"),
 ]
 
 

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._interactions import concatenate_ranges
 
-__all__ = ["Array", "Backend", "Pattern", "RowCells"]
+__all__ = ["Array", "Backend", "DeviceMemoryError", "Pattern", "RowCells"]
 
 Array = Any  # an array of the backend: numpy.ndarray, or torch.Tensor
+
+
+class DeviceMemoryError(MemoryError):
+    """The memory of a device did not suffice."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class Pattern:
         # Read-only arrays are a type of their own to the compiler: one type, one compilation.
         for array in (self.indptr, self.indices, self.indptr_t, self.indices_t, self.order_t):
             array.setflags(write=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a backend keeps beside the arrays is for this process's device.
+        return {name: value for name, value in vars(self).items() if name != "_twins"}
 
     @classmethod
     def from_interactions(cls, data: Interactions) -> Pattern:
@@ -162,6 +170,10 @@ class Backend(Protocol):
     """
 
     name: str
+
+    @property
+    def xp(self) -> Any:
+        """Functions that go with the backend's arrays: NumPy's, or the array API standard's."""
 
     def sddmm(self, pattern: Pattern, *pairs: tuple[Array, Array]) -> Array:
         """Sum over pairs (A, B) of ``<A[u], B[i]>`` at every observed (u, i)."""

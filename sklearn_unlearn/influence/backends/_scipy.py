@@ -54,6 +54,7 @@ class ScipyBackend:
     """
 
     name = "scipy"
+    xp = np
 
     def __init__(self, n_threads: int = 1) -> None:
         self.n_threads = n_threads
