@@ -18,12 +18,14 @@ from sklearn_unlearn.benchmarks._als import run_als
 from sklearn_unlearn.benchmarks._compare import Plan
 from sklearn_unlearn.benchmarks._encode import run_encode
 from sklearn_unlearn.benchmarks._estimators import (
+    check_settings,
     learns_from_positives,
     make_estimator,
     make_settings,
 )
 from sklearn_unlearn.benchmarks._exact import run_exact
 from sklearn_unlearn.benchmarks._expand import expand
+from sklearn_unlearn.benchmarks._gpu import run_gpu
 from sklearn_unlearn.benchmarks._implicit import Rival
 from sklearn_unlearn.benchmarks._options import (
     HYPER_PARAMETERS,
@@ -58,14 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.command == "encode":
             return run_encode(options)
-        if options.command == "exact":
+        if options.command in ("exact", "gpu"):
+            run = run_exact if options.command == "exact" else run_gpu
             with threadpool_limits(options.jobs), _frozen_heap():
-                return run_exact(options)
-        plan, run = _prepare(options)
+                return run(options)
+        plan, measure = _prepare(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     with _limited_threads(options), _frozen_heap():
-        fits, records = run()
+        fits, records = measure()
         shown = {key: value for key, value in vars(options).items() if key not in _PRIVATE}
         document = make_document(options.command, plan, shown, fits, records)
     print(markdown(document))
@@ -119,10 +122,12 @@ def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
             f"Got --json {str(options.json)!r}; expected a file in a folder that exists. Make the "
             "folder first."
         )
+    settings = make_settings(options.settings)
+    check_settings(settings, estimator)
     plan = Plan(
         _as_for_implicit(problem, options) if options.command in PAIRED else problem,
         estimator,
-        make_settings(options.settings),
+        settings,
         options.repeats,
         options.refit_repeats,
         options.seed,

@@ -18,12 +18,13 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
-from sklearn_unlearn.benchmarks._estimators import WarmRefit
+from sklearn_unlearn.benchmarks._estimators import WarmRefit, is_drawn
+from sklearn_unlearn.benchmarks._graph import OldGraph
 from sklearn_unlearn.benchmarks._measure import Timing, time_fit, time_forget
 from sklearn_unlearn.benchmarks._problems import Problem
 from sklearn_unlearn.benchmarks._requests import Request
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.metrics import recall_at_k, remaining_gap, top_k_overlap
+from sklearn_unlearn.metrics import ndcg_at_k, recall_at_k, remaining_gap, top_k_overlap
 
 __all__ = ["MAX_GAP", "MAX_LISTS", "Plan", "Trial", "certificate_of", "quality"]
 
@@ -121,8 +122,11 @@ class Trial:
 
     # -- refits ------------------------------------------------------------------------------------
     def _refit(self, tol: float, seed: int, repeats: int = 1) -> Timing:
-        estimator = clone(self.plan.estimator).set_params(tol=tol, random_state=seed)
-        return time_fit(estimator, self.request.retained, repeats)
+        estimator = clone(self.plan.estimator).set_params(tol=tol)
+        # What a model draws is part of its problem: another start, but the same draws.
+        if not is_drawn(estimator):
+            estimator.set_params(random_state=seed)
+        return time_fit(estimator, self.request.retained, repeats, start_seed=seed)
 
     @cached_property
     def reference(self) -> Any:
@@ -157,11 +161,12 @@ class Trial:
 
     # -- records -----------------------------------------------------------------------------------
     def _forget(self, strategy: Any) -> tuple[Any, Timing]:
-        return _parts(
-            time_forget(
-                self.model, self.request, strategy, self.plan.repeats, loaded=self.plan.loaded
-            )
+        timing = time_forget(
+            self.model, self.request, strategy, self.plan.repeats, loaded=self.plan.loaded
         )
+        if isinstance(strategy, OldGraph):
+            strategy.serve(self.model, timing.result)
+        return _parts(timing)
 
     def _gaps(self, after: Any) -> dict[str, float]:
         affected = {"users": self.request.users, "items": self.request.items}
@@ -248,11 +253,13 @@ def certificate_of(model: Any) -> dict[str, Any] | None:
 def quality(model: Any, problem: Problem, request: Request | None = None) -> dict[str, Any]:
     """Measure a model on the test part: AUC of labels, RMSE of ratings, recall@20 of the observed.
 
+    Of the observed ``test_ndcg`` is ndcg@20 as well.
+
     With a request also on the test pairs whose user *or* item it touches, and on those whose user
-    *and* item it touches; recall, which needs whole lists, then comes from a draw of users.
+    *and* item it touches; recall and ndcg, which need whole lists, then come from a draw of users.
     """
     if problem.implicit:
-        return {"test": _recall(model, problem, n_users=None if request is None else MAX_LISTS)}
+        return _of_lists(model, problem, n_users=None if request is None else MAX_LISTS)
     users, items, values = problem.test
     groups = {"test": np.ones(len(users), bool)}
     if request is not None:
@@ -264,17 +271,20 @@ def quality(model: Any, problem: Problem, request: Request | None = None) -> dic
     }
 
 
-def _recall(model: Any, problem: Problem, n_users: int | None) -> float | None:
+def _of_lists(model: Any, problem: Problem, n_users: int | None) -> dict[str, float | None]:
     users, items, _ = problem.test
     # In copies of the data nobody knows to which copy of an item the test part belongs.
     copied = len(model.user_factors_) != problem.X.shape[0]
     if copied or not len(users):
-        return None
+        return {"test": None, "test_ndcg": None}
     tested = np.unique(users)
     if n_users is not None and len(tested) > n_users:
         tested = np.sort(np.random.default_rng(0).choice(tested, n_users, replace=False))
     X_test = sparse.csr_array((np.ones(len(users)), (users, items)), shape=problem.X.shape)
-    return recall_at_k(model, X_test, 20, users=tested)
+    return {
+        "test": recall_at_k(model, X_test, 20, users=tested),
+        "test_ndcg": ndcg_at_k(model, X_test, 20, users=tested),
+    }
 
 
 def _metric(values: Any, scores: Any, labels: bool) -> float | None:

@@ -10,23 +10,31 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
+from sklearn_unlearn.benchmarks._graph import OldGraph, Unpropagated
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
-from sklearn_unlearn.recommenders import ALS, MatrixFactorization
+from sklearn_unlearn.recommenders import ALS, BPR, LightGCN, MatrixFactorization
 
 __all__ = [
     "ESTIMATORS",
     "PRESETS",
     "SETTINGS",
     "WarmRefit",
+    "check_settings",
+    "is_drawn",
     "learns_from_positives",
     "make_estimator",
     "make_settings",
     "parse_params",
 ]
 
-ESTIMATORS = {"ALS": ALS, "MatrixFactorization": MatrixFactorization}
+ESTIMATORS = {
+    "ALS": ALS,
+    "BPR": BPR,
+    "LightGCN": LightGCN,
+    "MatrixFactorization": MatrixFactorization,
+}
 
 #: Hyper-parameters by kind of data: "ml" for dense ratings of films, "bc" for sparse ones of books.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -35,12 +43,25 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "bc": {"n_factors": 64, "regularization": 20.0, "alpha": 10.0},
         "synthetic": {"n_factors": 16, "regularization": 20.0, "alpha": 10.0},
     },
+    "BPR": {
+        "ml": {"n_factors": 32, "regularization": 1.5, "bias_regularization": 4.0},
+        "bc": {"n_factors": 32, "regularization": 1.5, "bias_regularization": 4.0},
+        "synthetic": {"n_factors": 16, "regularization": 1.5, "bias_regularization": 4.0},
+    },
+    "LightGCN": {
+        "ml": {"n_factors": 32, "n_layers": 2, "regularization": 0.3},
+        "bc": {"n_factors": 32, "n_layers": 2, "regularization": 0.3},
+        "synthetic": {"n_factors": 24, "n_layers": 2, "regularization": 0.4},
+    },
     "MatrixFactorization": {
         "ml": {"n_factors": 32, "regularization": 10.0, "bias_regularization": 1.0},
         "bc": {"n_factors": 16, "regularization": 12.0, "bias_regularization": (0.7, 8.0)},
         "synthetic": {"n_factors": 16, "regularization": 6.0, "bias_regularization": 1.0},
     },
 }
+
+# What public programs do to graph models, to be seen beside what is right.
+_GRAPH: dict[str, Any] = {"old-graph": OldGraph, "unpropagated": Unpropagated}
 
 #: What the command compares unless told otherwise.
 SETTINGS = ("default", "tol=1e-2", "one-step")
@@ -80,12 +101,13 @@ def make_estimator(
     """
     estimator = _look_up(ESTIMATORS, name, "estimator")(n_jobs=n_jobs, random_state=seed)
     given: dict[str, Any] = {}
-    if "loss" in estimator.get_params():
+    from_values = "loss" in estimator.get_params() and not learns_from_positives(name)
+    if from_values:
         given = {"loss": "logistic" if labels else "squared"}
     given |= _look_up(PRESETS[name], preset, "preset") | parse_params(params)
     for parameter in given:
         _look_up(estimator.get_params(), parameter, f"parameter of {name}")
-    if given.get("loss") == "logistic" and not labels:
+    if from_values and given["loss"] == "logistic" and not labels:
         raise ValueError(
             "Got loss='logistic' for ratings; expected labels. Pass --threshold to make labels of "
             "them, or loss=squared."
@@ -102,6 +124,12 @@ def learns_from_positives(name: str) -> bool:
     """Tell whether an estimator takes implicit feedback: what was observed, and no dislikes."""
     tags = get_tags(_look_up(ESTIMATORS, name, "estimator")())
     return bool(tags.input_tags.positive_only)
+
+
+def is_drawn(estimator: BaseEstimator) -> bool:
+    """Tell whether the seed draws what is learned from, so that another one is another problem."""
+    params = estimator.get_params(deep=False)
+    return "n_negatives" in params and params.get("loss") != "weighted"
 
 
 def _look_up(table: dict[str, Any], key: str, what: str) -> Any:
@@ -146,7 +174,7 @@ def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
     names : list of str
         ``"default"``; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no tolerance, the
         setting of IFRU; ``"touched"``, ``"touched x2"``: one sweep, or two, of the rows that lost
-        an interaction.
+        an interaction; ``"old-graph"``, ``"unpropagated"``: see `_graph`.
 
     Returns
     -------
@@ -165,6 +193,8 @@ def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
             settings[name] = InfluenceUnlearner()
         elif name == "one-step":
             settings[name] = InfluenceUnlearner(n_steps=1, tol=None)
+        elif name in _GRAPH:
+            settings[name] = _GRAPH[name]()
         elif tol and 0 < float(tol[1]) < 1:
             settings[name] = InfluenceUnlearner(tol=float(tol[1]))
         elif sweeps:
@@ -173,10 +203,26 @@ def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
         else:
             raise ValueError(
                 f"Got the setting {name!r}; expected 'default', 'one-step', 'touched', "
-                "'touched xN' or 'tol=NUMBER' with a number between 0 and 1. Choose from these, "
-                "separated by commas."
+                "'touched xN', 'old-graph', 'unpropagated' or 'tol=NUMBER' with a number between 0 "
+                "and 1. Choose from these, separated by commas."
             )
     return settings
+
+
+def check_settings(settings: dict[str, BaseEstimator], estimator: BaseEstimator) -> None:
+    """Refuse, with a ValueError, strategies that mean nothing to an estimator."""
+    has_graph = isinstance(estimator, LightGCN)
+    for name, strategy in settings.items():
+        if isinstance(strategy, tuple(_GRAPH.values())) and not has_graph:
+            raise ValueError(
+                f"Got the setting {name!r} for {type(estimator).__name__}; expected a model with a "
+                "graph. Pass --estimator LightGCN, or leave it out."
+            )
+        if isinstance(strategy, SweepUnlearner) and has_graph:
+            raise ValueError(
+                f"Got the setting {name!r} for LightGCN; expected a model whose rows are problems "
+                "of their own, which a graph does not leave. Leave it out."
+            )
 
 
 class WarmRefit(BaseEstimator):

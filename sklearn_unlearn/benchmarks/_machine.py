@@ -13,7 +13,7 @@ import sklearn_unlearn
 
 __all__ = ["describe_machine", "library_versions"]
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "implicit", "threadpoolctl")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "implicit", "torch", "threadpoolctl")
 
 
 def library_versions() -> dict[str, str]:

@@ -12,13 +12,14 @@ from sklearn_unlearn.benchmarks._als import ALS_REQUESTS, ALS_SETTINGS
 from sklearn_unlearn.benchmarks._encode import IDS, LIBRARIES
 from sklearn_unlearn.benchmarks._estimators import ESTIMATORS, PRESETS, SETTINGS
 from sklearn_unlearn.benchmarks._exact import EXACT, EXACT_REQUESTS
+from sklearn_unlearn.benchmarks._gpu import GPU_REQUESTS
 from sklearn_unlearn.benchmarks._requests import REQUESTS
 from sklearn_unlearn.benchmarks._scale import EXPANSIONS, SCALE_SETTINGS
 
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
 _COMMANDS = ("forget", "growth", "batch", "ifru", "als", "scale")
-_OTHERS = ("encode", "exact")
+_OTHERS = ("encode", "exact", "gpu")
 #: Commands that compare `ALS` with implicit.
 PAIRED = ("als", "scale")
 
@@ -34,6 +35,7 @@ commands (COMMAND --help lists the options of each):
   scale    time and memory of ALS as the data grow, beside implicit
   encode   time and memory of InteractionEncoder, by library and kind of ids
   exact    models in closed form: speed, and how far from a refit, once and in a row
+  gpu      models on the CPU and on a GPU: parity, pace of a product, times
 """
 
 _PROBLEM = """\
@@ -94,6 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_scale(made["scale"])
     _add_encode(commands.add_parser("encode", allow_abbrev=False))
     _add_exact(commands.add_parser("exact", allow_abbrev=False))
+    _add_gpu(commands.add_parser("gpu", allow_abbrev=False))
     return parser
 
 
@@ -150,6 +153,26 @@ def _add_exact(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="print no progress")
 
 
+def _add_gpu(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_problem(parser)
+    add("--device", choices=["cuda", "cpu"], default="cuda",
+        help="where torch computes; cpu needs no GPU (default: %(default)s)")  # fmt: skip
+    add("--estimator", default="LightGCN", help=f"{', '.join(ESTIMATORS)} (default: %(default)s)")
+    add("--preset", help="hyper-parameters, as for forget")
+    add("--params", default="", help="more of them: 'n_factors=64,n_layers=3'")
+    add("--requests", type=_words, default=list(GPU_REQUESTS), metavar="NAMES",
+        help="as for forget; default: " + ",".join(GPU_REQUESTS).replace("%", "%%"))  # fmt: skip
+    counts = (("products", "products", 20), ("repeats", "forgets", 3), ("refit-repeats", "fits", 1))
+    for name, what, number in counts:
+        add(f"--{name}", type=_count_from(1), default=number, metavar="NUMBER",
+            help=f"timed {what} (default: %(default)s)")  # fmt: skip
+    add("--jobs", type=_count_from(1), default=1, help="threads on the CPU (default: %(default)s)")
+    add("--seed", type=_count_from(0), default=0, help="of fits and requests (default: 0)")
+    add("--json", type=Path, metavar="FILE", help="also write everything to a file")
+    add("--quiet", action="store_true", help="print no progress")
+
+
 def _add_problem(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     source = parser.add_mutually_exclusive_group()
@@ -170,7 +193,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--preset", help=f"hyper-parameters: {', '.join(presets)} (default: ml for files)")
     add("--params", default="", help="more of them: 'n_factors=24,regularization=10'")
     add("--settings", type=_words, default=list(SETTINGS), metavar="NAMES",
-        help="default, tol=NUMBER, one-step (IFRU's), touched, touched xN")  # fmt: skip
+        help="default, tol=NUMBER, one-step (IFRU's), touched, touched xN; "
+        "for LightGCN old-graph, unpropagated")  # fmt: skip
     add("--repeats", type=_count_from(1), default=5, help="timed forgets (default: %(default)s)")
     add(
         "--refit-repeats",

@@ -87,9 +87,10 @@ def markdown(document: Record) -> str:
 
 
 _NOTE = (
-    "Gaps are to a cold refit from another seed at a tolerance of 1e-9; noise is the gap of a cold "
-    f"refit to the fit's tolerance. A ratio in parentheses has a gap above {MAX_GAP:g}; a dash: no "
-    "refit of the ladder came within it. Products of the start of a cold fit are not counted."
+    "Gaps are to a cold refit from another start at a tolerance of 1e-9; noise is the gap of a "
+    "cold refit to the fit's tolerance. A ratio in parentheses has a gap above "
+    f"{MAX_GAP:g}; a dash: no refit of the ladder came within it. Products of the start of a cold "
+    "fit are not counted."
 )
 _NOTES = {
     "als": (
@@ -108,7 +109,15 @@ _NOTES = {
 
 
 def _settings_text(document: Record) -> str:
-    shown = ("loss", "n_factors", "regularization", "alpha", "frequency_scaling")
+    shown = (
+        "loss",
+        "n_factors",
+        "n_layers",
+        "n_negatives",
+        "regularization",
+        "alpha",
+        "frequency_scaling",
+    )
     shown += ("bias_regularization", "n_sweeps", "max_iter", "tol")
     params = document["estimator"]["params"]
     return ", ".join(f"{name}={params[name]}" for name in shown if name in params)
@@ -118,7 +127,7 @@ def _fit_line(fit: Record) -> str:
     which = "".join(f" {key}={fit[key]}" for key in ("factor", "share", "model") if key in fit)
     return (
         f"- Fit{which}: {_seconds(fit['seconds'])}, {_number(fit['products'])} products, "
-        f"certificate {_certificate(fit)}, test {_number(fit['test'], 4)}."
+        f"certificate {_certificate(fit)}, test {_quality(fit)}."
     )
 
 
@@ -172,6 +181,13 @@ def _certificate(record: Record) -> str:
     return f"{found['spectral_ratio']:.6f} / {found['relative_gap']:.0e} / {found['rank']}"
 
 
+def _quality(record: Record) -> str:
+    """AUC, RMSE, or recall and ndcg of lists."""
+    found = _number(record.get("test"), 4)
+    ndcg = record.get("test_ndcg")
+    return found if ndcg is None else f"{found} / {_number(ndcg, 4)}"
+
+
 def _mebibytes(record: Record) -> str:
     return f"{record['peak_bytes'] / 2**20:.3g} MiB"
 
@@ -195,7 +211,7 @@ _RATIOS: list[Column] = [
     ("cold refit / time", _times("speedup_cold")),
     ("warm refit / time", _times("speedup_warm")),
 ]
-_TAIL: list[Column] = [("ratio / gap / rank", _certificate), ("test", _of("test", 4))]
+_TAIL: list[Column] = [("ratio / gap / rank", _certificate), ("test", _quality)]
 
 _TABLES: dict[str, list[Column]] = {
     "forget": [*_HEAD, ("rows", _of("n_interactions")), *_GAPS, *_COST, *_RATIOS, *_TAIL],

@@ -35,7 +35,7 @@ def test_ratings_get_the_squared_loss():
 @pytest.mark.parametrize(
     ("name", "preset", "params", "message"),
     [
-        ("SVD", "ml", "", r"Got the estimator 'SVD'; expected one of ALS, Matrix.*Choose"),
+        ("SVD", "ml", "", r"Got the estimator 'SVD'; expected one of ALS, BPR.*Choose"),
         ("MatrixFactorization", "x", "", r"Got the preset 'x'; expected one of bc, ml.*Choose"),
         ("MatrixFactorization", "ml", "rank=3", r"Got the parameter .*'rank'; expected.*Choose"),
         ("MatrixFactorization", "ml", "n_factors", r"expected NAME=VALUE pairs.*Write"),

@@ -1,0 +1,120 @@
+"""What public programs do to graph models: strategies that are wrong, each in one way.
+
+They show what forgetting through the graph is worth. Both take what remains for their losses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+
+__all__ = ["OldGraph", "Unpropagated"]
+
+_ONE_STEP = NewtonSettings(max_steps=1, forcing=1e-3)
+
+
+class OldGraph(BaseEstimator):
+    """Minimise the losses of what remains on the graph that still has what was to be forgotten.
+
+    The direct influence alone. Scores are from the old graph too: `serve` sets them.
+
+    Parameters
+    ----------
+    tol : float, default=1e-3
+        Gradient norm to reach, as a share of what it is at the start.
+    """
+
+    def __init__(self, tol: float = 1e-3) -> None:
+        self.tol = tol
+
+    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
+        """Solve a forget problem with the propagation of the old data."""
+        before: Any = problem.objective_before()
+        frozen: Any = replace(problem.objective, propagation=before.propagation)  # type: ignore
+        result = newton(frozen, _start(problem), lambda norm: self.tol * norm)
+        return _outcome(problem, result, "old graph")
+
+    @staticmethod
+    def serve(before: Any, after: Any) -> None:
+        """Give a model that forgot so the factors that the old graph makes of its embeddings."""
+        old = before._make_objective(before._interactions)
+        table = np.concatenate([after.user_embeddings_, after.item_embeddings_])
+        Z = old.propagate(table)
+        after.user_factors_, after.item_factors_ = (
+            Z[: len(after.user_factors_)],
+            Z[len(after.user_factors_) :],
+        )
+
+
+class Unpropagated(BaseEstimator):
+    """Take one influence step with the curvature of the losses alone, as if there were no graph.
+
+    Gradient and scores are those of the graph of what remains.
+    """
+
+    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
+        """Solve a forget problem with the Hessian of the inner objective."""
+        result = newton(_WithoutGraph(problem.objective), _start(problem), 0.0, _ONE_STEP)
+        return _outcome(problem, result, "unpropagated")
+
+
+class _WithoutGraph:
+    """An objective whose curvature is that of its losses in the propagated rows."""
+
+    def __init__(self, objective: Any) -> None:
+        self.objective = objective
+        self.layout, self.has_gauge = objective.layout, objective.has_gauge
+
+    def at(self, theta: Any) -> _Point:
+        return _Point(self.objective, self.objective.at(theta))
+
+
+class _Point:
+    def __init__(self, objective: Any, point: Any) -> None:
+        self.objective, self.inner = objective, point.inner
+        self.theta, self.value, self.gradient = point.theta, point.value, point.gradient
+
+    def hessian_product(self, V: Any) -> Any:
+        return self.inner.hessian_product(V) + self.objective.penalty(V)
+
+    def hessian_diagonal(self) -> Any:
+        ones = self.objective.backend.xp.ones_like(self.theta)
+        return self.inner.hessian_diagonal() + self.objective.penalty(ones)
+
+    def blocks(self, *, users_only: bool = False) -> Any:
+        raise NotImplementedError  # the preconditioner used here is the diagonal
+
+
+def _start(problem: ForgetProblem) -> NDArray[np.float64]:
+    """Old parameters, but those of rows of which nothing remains."""
+    start = problem.theta.astype(np.float64)
+    emptied = problem.emptied_rows()
+    start[emptied] = problem.objective.layout.empty_rows(emptied)
+    return start
+
+
+def _outcome(problem: ForgetProblem, result: NewtonResult, method: str) -> ForgetOutcome:
+    """Say what came out, measured by the objective that should have been solved."""
+    norms = [
+        float(np.linalg.norm(problem.objective.gradient(theta)))
+        for theta in (problem.theta.astype(np.float64), result.theta)
+    ]
+    return ForgetOutcome(
+        theta=result.theta,
+        method=method,
+        guarantee="one-step",
+        status=result.status.value,
+        n_steps=result.n_steps,
+        n_products=result.n_products,
+        n_rows_updated=len(result.theta),
+        gradient_norm=(norms[0], norms[1]),
+        bound=norms[1],
+        converged=False,
+    )
