@@ -7,7 +7,7 @@ import pyarrow as pa
 from sklearn.base import clone
 from sklearn.preprocessing import Binarizer, FunctionTransformer
 
-from sklearn_unlearn import ALS, MatrixFactorization
+from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import EntrywiseTransformer, InteractionEncoder, RatingBinarizer
@@ -80,6 +80,8 @@ MODELS = {
         False,
     ),
     "als": (ALS(28, regularization=20.0, alpha=2.0, random_state=0), False),
+    "bpr": (BPR(28, regularization=8.0, random_state=0), False),
+    "graph": (LightGCN(28, n_layers=2, regularization=3.0, random_state=0), False),
 }
 STEPS = {
     "none": [],
