@@ -52,8 +52,8 @@ setup: $(DEV) ## create the virtual environment (the other targets do it when ne
 demo: $(DEMO) ## fit, forget, compare with a refit; on your own events with DATA=file.csv
 	$(BIN)/python -m sklearn_unlearn $(if $(DATA),'$(DATA)') $(DEMO_ARGS)
 
-test: $(DEV) ## fast tests and doctests
-	$(PYTEST) -m "not slow and not network and not gpu" $(PYTEST_ARGS)
+test: $(DEV) ## fast tests and doctests, in up to four processes
+	$(PYTEST) -n logical --maxprocesses 4 -m "not slow and not network and not gpu" $(PYTEST_ARGS)
 
 test-slow: $(DEV) ## the tests marked slow
 	$(PYTEST) -m "slow and not network and not gpu" $(PYTEST_ARGS)
