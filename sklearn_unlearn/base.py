@@ -45,7 +45,7 @@ class _InteractionsMixin:
         return "_interactions" in self.__dict__
 
     def __sklearn_tags__(self) -> Tags:
-        # BaseEstimator, further on in the order of resolution, has the method.
+        # BaseEstimator has the method, further on in the order of resolution: mypy sees no further.
         return with_forget_tags(super().__sklearn_tags__())  # type: ignore[misc]
 
 
@@ -305,7 +305,13 @@ class RecommenderMixin(_InteractionsMixin):
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-        return Interactions.from_matrix(X, sample_weight)
+        data = Interactions.from_matrix(X, sample_weight)
+        if not data.n_interactions:
+            raise ValueError(
+                f"X of shape {data.shape} holds no interaction (of a user with positive weight); "
+                "expected at least one. Check that values are not all zero."
+            )
+        return data
 
     def _check_rows(self, X: Any) -> Any:
         """Validate rows to fold in; return them as a canonical CSR array."""

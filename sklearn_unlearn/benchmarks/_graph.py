@@ -37,7 +37,8 @@ class OldGraph(BaseEstimator):
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem with the propagation of the old data."""
         before: Any = problem.objective_before()
-        frozen: Any = replace(problem.objective, propagation=before.propagation)  # type: ignore
+        whole: Any = problem.objective  # of LightGCN: propagated, whatever its losses
+        frozen = replace(whole, propagation=before.propagation)
         result = newton(frozen, _start(problem), lambda norm: self.tol * norm)
         return _outcome(problem, result, "old graph")
 

@@ -100,7 +100,29 @@ def refined_subspace(
     start, scouts, before = _perturbed(old, W, F, Y, strengths, n_components, seed)
     goal = max(tol * float(old.values[0]), reduction * before)
     work = Correction(start, W, n_components, scouts)
-    width = old.basis.shape[1]
+    _iterate(work, product, goal, max_iter)
+    reached = float(np.linalg.norm(work.residual()))
+    converged = reached <= goal
+    slack = _UNKNOWN * goal
+    unknown = math.hypot(old.unknown, slack, float(np.finfo(dtype).eps) * before)
+    basis, projected, remainder, coupling = work.aligned(old.basis.shape[1], slack, goal)
+    return Subspace(
+        basis,
+        work.values[: old.basis.shape[1]].copy(),
+        projected,
+        remainder.astype(np.float64, copy=False),
+        coupling,
+        before,
+        math.hypot(reached, unknown),
+        work.n_steps,
+        work.n_products,
+        converged,
+        unknown,
+    )
+
+
+def _iterate(work: Correction, product: Product, goal: float, max_iter: int) -> None:
+    """Take steps until the residual meets the goal, and end with Ritz values of all directions."""
     while work.n_steps < max_iter and not work.is_complete:
         residual = work.residual()
         size = float(np.linalg.norm(residual))
@@ -114,24 +136,6 @@ def refined_subspace(
         work.step(product, residual, max(_WAITING * size, _LEFT_OUT * goal))
     if work.n_seen != work.size:
         work.ritz()
-    reached = float(np.linalg.norm(work.residual()))
-    converged = reached <= goal
-    slack = _UNKNOWN * goal
-    unknown = math.hypot(old.unknown, slack, float(np.finfo(dtype).eps) * before)
-    basis, projected, remainder, coupling = work.aligned(width, slack, goal)
-    return Subspace(
-        basis,
-        work.values[:width].copy(),
-        projected,
-        remainder.astype(np.float64, copy=False),
-        coupling,
-        before,
-        math.hypot(reached, unknown),
-        work.n_steps,
-        work.n_products,
-        converged,
-        unknown,
-    )
 
 
 def _perturbed(

@@ -150,6 +150,7 @@ class PairwiseObjective(ConvexObjective):
         return xp.concat([own, -slopes], axis=1).reshape(-1)
 
     # -- terms of the convex problem, see `ConvexObjective`: NumPy, of the draws that count --------
+    # Fields elsewhere, computed here: mypy has no word for what may be either.
     @cached_property
     def weights(self) -> Floats:  # type: ignore[override]
         """Weight of each negative, shape (n_negatives_that_count,)."""

@@ -107,6 +107,7 @@ class PropagatedObjective(PropagatedConvex):
         propagation = Propagation.from_interactions(data, n_layers, losses.backend)
         return cls(with_ridge(losses, _NO_RIDGE), propagation, losses.ridge)
 
+    # Fields of other objectives, and here those of the inner one: mypy has no word for either.
     @property
     def layout(self) -> Layout:  # type: ignore[override]
         """Shape of theta."""

@@ -101,11 +101,6 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         """Attributes of a fit; what validation sets on the way, `fit` takes back if it fails."""
         _check_sides(X)
         data = self._check_training_data(X, sample_weight)
-        if not data.n_interactions:
-            raise ValueError(
-                f"X of shape {data.shape} holds no interaction (of a user with positive weight); "
-                "expected at least one. Check that values are not all zero."
-            )
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
         state, gtol = compute(self, lambda model: model._train(data, seed), stacklevel=5)
         if not state["converged_"] and self.max_iter:

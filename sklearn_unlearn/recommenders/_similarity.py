@@ -14,15 +14,13 @@ from sklearn_unlearn._requests import ForgetRequest
 from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
 from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.recommenders._row_scores import CELLS_AT_ONCE, RowScores
 from sklearn_unlearn.utils._compat import _fit_context
 
 __all__ = ["ClosedFormModel"]
 
-# Scores are made for so many cells at a time: 32 MiB in float64.
-_CELLS_AT_ONCE = 2**22
 
-
-class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
+class ClosedFormModel(RowScores, RecommenderMixin, ForgetMixin, BaseEstimator):
     """Base of models in closed form: `_learn` states the form, `_downdate` corrects it.
 
     ``_learn(data)`` returns the attributes of a fit to some interactions. ``_downdate(retained,
@@ -59,11 +57,6 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
         before = self.__dict__.copy()
         try:
             data = self._check_training_data(X, sample_weight)
-            if not data.n_interactions:
-                raise ValueError(
-                    f"X of shape {data.shape} holds no interaction (of a user with positive "
-                    "weight); expected at least one. Check that values are not all zero."
-                )
             state = self._learn(data)
         except BaseException:
             self.__dict__ = before
@@ -93,7 +86,7 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = self._check_rows(X)
-        step = max(1, _CELLS_AT_ONCE // rows.shape[1])
+        step = max(1, CELLS_AT_ONCE // rows.shape[1])
         chances = [
             _chances(self._score_rows(rows[start : start + step]), rows[start : start + step])
             for start in range(0, rows.shape[0], step)
@@ -134,19 +127,6 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
             seconds=time.perf_counter() - request.started,
         )
         return {**state, "forget_report_": report}
-
-    def _score_users(self, users: NDArray[np.int64]) -> NDArray[Any]:
-        return self._score_rows(self._interactions.to_csr()[users])
-
-    def _score_pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        rows, place = np.unique(users, return_inverse=True)
-        scores = np.empty(len(users), np.float64)
-        step = max(1, _CELLS_AT_ONCE // self._interactions.n_items)
-        for start in range(0, len(rows), step):
-            here = np.flatnonzero((place >= start) & (place < start + step))
-            chunk = self._score_users(rows[start : start + step])
-            scores[here] = chunk[place[here] - start, items[here]]
-        return scores
 
 
 def _chances(scores: NDArray[Any], rows: Any) -> NDArray[np.float64]:

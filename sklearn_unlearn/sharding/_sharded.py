@@ -18,6 +18,7 @@ from sklearn_unlearn._requests import ForgetRequest
 from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
 from sklearn_unlearn.exceptions import NotConvergedWarning
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.recommenders._row_scores import RowScores
 from sklearn_unlearn.sharding._aggregation import combine, familiarity, gates_of
 from sklearn_unlearn.sharding._attention import learn_attention
 from sklearn_unlearn.sharding._partitions import KINDS, Partition, make_partition
@@ -30,8 +31,6 @@ from sklearn_unlearn.utils._tags import get_forget_tags, with_forget_tags
 
 __all__ = ["ShardedRecommender"]
 
-_CELLS_AT_ONCE = 2**22
-
 
 def _is_unfinished(model: Any) -> bool:
     """Tell a model that was to converge and did not; `max_iter` of 0 asks for no convergence."""
@@ -42,7 +41,9 @@ def _has_score(self: Any) -> bool:
     return hasattr(self.estimator, "score")
 
 
-class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, BaseEstimator):
+class ShardedRecommender(
+    MetaEstimatorMixin, RowScores, RecommenderMixin, ForgetMixin, BaseEstimator
+):
     """An ensemble of recommenders, each fitted to a part of the data, so that requests stay local.
 
     The interactions are divided into shards, and a clone of `estimator` is fitted to each (SISA
@@ -225,11 +226,6 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
 
     def _fit(self, X: Any, sample_weight: Any = None) -> dict[str, Any]:
         data = self._check_training_data(X, sample_weight)
-        if not data.n_interactions:
-            raise ValueError(
-                f"X of shape {data.shape} holds no interaction (of a user with positive weight); "
-                "expected at least one. Check that values are not all zero."
-            )
         seed = draw_seed(self.random_state)
         partition = make_partition(self.partition, data, self.n_shards, seed)
         sizes = np.bincount(partition.of(data), minlength=self.n_shards)
@@ -337,16 +333,3 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
         by_item = self._partition.axis == "item"
         labels = self._partition.labels if by_item else None
         return combine(self.estimators_, X, item_labels=labels, gates=gates)
-
-    def _score_users(self, users: NDArray[np.int64]) -> NDArray[Any]:
-        return self._score_rows(self._interactions.to_csr()[users])
-
-    def _score_pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        rows, place = np.unique(users, return_inverse=True)
-        scores = np.empty(len(users), np.float64)
-        step = max(1, _CELLS_AT_ONCE // self._interactions.n_items)
-        for start in range(0, len(rows), step):
-            here = np.flatnonzero((place >= start) & (place < start + step))
-            chunk = self._score_users(rows[start : start + step])
-            scores[here] = chunk[place[here] - start, items[here]]
-        return scores
