@@ -49,7 +49,7 @@ class Plan:
     estimator : BaseEstimator
         Not fitted.
 
-    settings : dict of str to strategy
+    settings : dict of str to strategy or None
         Ways to forget.
 
     repeats, refit_repeats : int, default=5, 1
@@ -70,7 +70,7 @@ class Plan:
 
     problem: Problem
     estimator: Any
-    settings: dict[str, BaseEstimator]
+    settings: dict[str, BaseEstimator | None]
     repeats: int = 5
     refit_repeats: int = 1
     seed: int = 0

@@ -166,31 +166,31 @@ def _literal(node: ast.expr) -> Any:
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
-def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
+def make_settings(names: list[str]) -> dict[str, BaseEstimator | None]:
     """Make the strategies to compare.
 
     Parameters
     ----------
     names : list of str
-        ``"default"``; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no tolerance, the
-        setting of IFRU; ``"touched"``, ``"touched x2"``: one sweep, or two, of the rows that lost
-        an interaction; ``"old-graph"``, ``"unpropagated"``: see `_graph`.
+        ``"default"``, the model's own; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no
+        tolerance, the setting of IFRU; ``"touched"``, ``"touched x2"``: one sweep, or two, of the
+        rows that lost an interaction; ``"old-graph"``, ``"unpropagated"``: see `_graph`.
 
     Returns
     -------
-    settings : dict of str to strategy
+    settings : dict of str to strategy or None
 
     Raises
     ------
     ValueError
         For any other name.
     """
-    settings: dict[str, BaseEstimator] = {}
+    settings: dict[str, BaseEstimator | None] = {}
     for name in names:
         tol = re.fullmatch(r"tol=([0-9.]+(?:e-?\d+)?)", name)
         sweeps = re.fullmatch(r"touched(?: x([1-9]\d*))?", name)
         if name == "default":
-            settings[name] = InfluenceUnlearner()
+            settings[name] = None
         elif name == "one-step":
             settings[name] = InfluenceUnlearner(n_steps=1, tol=None)
         elif name in _GRAPH:
@@ -209,7 +209,7 @@ def make_settings(names: list[str]) -> dict[str, BaseEstimator]:
     return settings
 
 
-def check_settings(settings: dict[str, BaseEstimator], estimator: BaseEstimator) -> None:
+def check_settings(settings: dict[str, BaseEstimator | None], estimator: BaseEstimator) -> None:
     """Refuse, with a ValueError, strategies that mean nothing to an estimator."""
     has_graph = isinstance(estimator, LightGCN)
     for name, strategy in settings.items():

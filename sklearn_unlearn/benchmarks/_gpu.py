@@ -21,7 +21,6 @@ from sklearn_unlearn.benchmarks._measure import time_fit, time_forget
 from sklearn_unlearn.benchmarks._problems import Problem, load_problem
 from sklearn_unlearn.benchmarks._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks._requests import Request, make_request
-from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.influence.backends import Backend, ScipyBackend, torch_backend
 from sklearn_unlearn.metrics import remaining_gap
 
@@ -193,7 +192,7 @@ def _like(placed: Any) -> Any:
 def _request_rows(
     model: Any, request: Request, refit: Any, options: argparse.Namespace
 ) -> list[Record]:
-    forget = time_forget(model, request, InfluenceUnlearner(), options.repeats)
+    forget = time_forget(model, request, None, options.repeats)
     shared = {"request": request.name, "n_interactions": len(request.positions)}
     return [
         {

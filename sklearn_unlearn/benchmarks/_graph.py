@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from sklearn_unlearn.influence._leftover import leftover
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 
@@ -29,17 +30,22 @@ class OldGraph(BaseEstimator):
     ----------
     tol : float, default=1e-3
         Gradient norm to reach, as a share of what it is at the start.
+
+    correct_residual : bool, default=False
+        Whether the gradient that training left over is to stay, as of `InfluenceUnlearner`.
     """
 
-    def __init__(self, tol: float = 1e-3) -> None:
+    def __init__(self, tol: float = 1e-3, *, correct_residual: bool = False) -> None:
         self.tol = tol
+        self.correct_residual = correct_residual
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem with the propagation of the old data."""
         before: Any = problem.objective_before()
         whole: Any = problem.objective  # of LightGCN: propagated, whatever its losses
         frozen = replace(whole, propagation=before.propagation)
-        result = newton(frozen, _start(problem), lambda norm: self.tol * norm)
+        tilt = leftover(problem) if self.correct_residual else None
+        result = newton(frozen, _start(problem), lambda norm: self.tol * norm, tilt=tilt)
         return _outcome(problem, result, "old graph")
 
     @staticmethod
@@ -58,11 +64,22 @@ class Unpropagated(BaseEstimator):
     """Take one influence step with the curvature of the losses alone, as if there were no graph.
 
     Gradient and scores are those of the graph of what remains.
+
+    Parameters
+    ----------
+    correct_residual : bool, default=False
+        As of `OldGraph`.
     """
+
+    def __init__(self, *, correct_residual: bool = False) -> None:
+        self.correct_residual = correct_residual
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem with the Hessian of the inner objective."""
-        result = newton(_WithoutGraph(problem.objective), _start(problem), 0.0, _ONE_STEP)
+        tilt = leftover(problem) if self.correct_residual else None
+        result = newton(
+            _WithoutGraph(problem.objective), _start(problem), 0.0, _ONE_STEP, tilt=tilt
+        )
         return _outcome(problem, result, "unpropagated")
 
 

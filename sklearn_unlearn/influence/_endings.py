@@ -17,19 +17,12 @@ from sklearn_unlearn.influence._rank import complete_rank
 from sklearn_unlearn.influence._refit import RefitUnlearner
 from sklearn_unlearn.objectives import FactorObjective
 
-__all__ = ["REFINE", "Ending", "gradient_norm", "leftover"]
+__all__ = ["REFINE", "Ending", "gradient_norm"]
 
 Floats = NDArray[Any]
 
 # The last resort before a refit: as many steps as a fit would take.
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
-
-
-def leftover(problem: ForgetProblem) -> Floats:
-    """Gradient to end at where the request is answered and the training is not finished."""
-    tilt = problem.objective_before().gradient(problem.theta)
-    tilt[problem.emptied_rows()] = 0
-    return tilt
 
 
 def gradient_norm(problem: ForgetProblem, theta: Floats, tilt: Floats | None) -> float:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._blocks import newton_sweep
-from sklearn_unlearn.influence._endings import Ending, gradient_norm, leftover
+from sklearn_unlearn.influence._endings import Ending, gradient_norm
+from sklearn_unlearn.influence._leftover import leftover
 from sklearn_unlearn.influence._outcomes import count_changed, without_emptied
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
 from sklearn_unlearn.influence._rows import has_row_problems, outcome_of, solve_touched

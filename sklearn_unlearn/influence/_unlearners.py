@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._certificate import certify
-from sklearn_unlearn.influence._endings import REFINE, Ending, leftover
+from sklearn_unlearn.influence._endings import REFINE, Ending
+from sklearn_unlearn.influence._leftover import drowns, is_loose, leftover
 from sklearn_unlearn.influence._local import unlearn_locally
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._outcomes import (
@@ -73,7 +74,8 @@ class InfluenceUnlearner(BaseEstimator):
     correct_residual : bool or "auto", default="auto"
         Whether to subtract the gradient :math:`c = \nabla J_D(\theta_0)` that the model had before
         the request, so that the step answers the request and does not finish the training. "auto"
-        does so for models that were not fitted to their tolerance.
+        does so for models that were not fitted to their tolerance, and for those fitted to a loose
+        one if more than a tenth of the gradient at the start is what training left over.
 
     on_failure : {"refit", "warn", "raise"}, default="refit"
         What to do if `tol` is not met after more steps and a warm refinement: fit again, keep the
@@ -169,8 +171,12 @@ class InfluenceUnlearner(BaseEstimator):
                     problem, theta, emptied_norm, float(self._tol), self._settings, LOCAL_SHARE
                 )
         if outcome is None:
+            if tilt is None and self._compares and is_loose(problem):
+                first = spent.before or float(np.linalg.norm(problem.objective.gradient(theta)))
+                tilt = self._tilt(problem, first)
             outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
-        finished = not self._tilts(problem) and outcome.guarantee == "residual-bounded"
+        finished = tilt is None and not self._tilts(problem)
+        finished = finished and outcome.guarantee == "residual-bounded"
         if finished and problem.n_free:
             outcome = self._ending(problem).complete_rank(outcome, float(self._tol or 0.0), REFINE)
         if self.certify and outcome.guarantee != "refit":
@@ -205,9 +211,18 @@ class InfluenceUnlearner(BaseEstimator):
             return not problem.converged
         return bool(self.correct_residual)
 
-    def _tilt(self, problem: ForgetProblem) -> Floats | None:
-        """Gradient to end at: what was left over from training, or None for zero."""
-        return leftover(problem) if self._tilts(problem) else None
+    @property
+    def _compares(self) -> bool:
+        """Whether what training left over is looked at, though the fit has converged."""
+        return self.correct_residual == "auto" and self._tol is not None and not self.certify
+
+    def _tilt(self, problem: ForgetProblem, first: float = np.inf) -> Floats | None:
+        """Gradient to end at, that of the model before; or None for zero.
+
+        `first` is the norm of the gradient at the start, which may be small beside it.
+        """
+        tilts = self._tilts(problem) or (self._compares and drowns(problem, first))
+        return leftover(problem) if tilts else None
 
     def _unlearn_touched(
         self, problem: ForgetProblem
@@ -220,7 +235,7 @@ class InfluenceUnlearner(BaseEstimator):
         result = solve_touched(problem, self._tol, tilted=tilted, max_cells=limit)
         if result.complete:
             return outcome_of(problem, result, "influence"), result.theta, None, Spent()
-        tilt = self._tilt(problem)
+        tilt = self._tilt(problem, result.gradient_norm[0])
         result = sweep_everywhere(problem, result, tilt, float(self._tol or 0.0))
         if result.complete:
             return outcome_of(problem, result, "influence"), result.theta, tilt, Spent()

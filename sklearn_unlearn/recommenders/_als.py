@@ -50,7 +50,8 @@ class ALS(TakeOverMixin, FactorModel):
         at score zero.
 
     unlearner : None, "influence", "sweep", "refit" or a strategy, default=None
-        How to forget. None is "influence": `influence.InfluenceUnlearner()`.
+        How to forget. None is "influence": `influence.InfluenceUnlearner` with a tolerance of
+        1e-3, or of 100 times `tol` where that is more, but at most 0.1.
         `influence.SweepUnlearner()` with ``scope="touched"`` is the fastest.
 
     random_state : int, RandomState, Generator or None, default=None

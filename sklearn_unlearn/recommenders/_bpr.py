@@ -58,7 +58,8 @@ class BPR(FactorModel):
         at score zero.
 
     unlearner : None, "influence", "refit" or a strategy, default=None
-        How to forget. None is "influence": `influence.InfluenceUnlearner()`.
+        How to forget. None is "influence": `influence.InfluenceUnlearner` with a tolerance of
+        1e-3, or of 100 times `tol` where that is more, but at most 0.1.
 
     random_state : int, RandomState, Generator or None, default=None
         Seed of the start and of the negatives. The seed drawn is kept: a refit inside `forget`

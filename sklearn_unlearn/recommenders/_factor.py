@@ -44,6 +44,10 @@ _STRATEGIES = {
     "refit": RefitUnlearner,
 }
 
+# A request is answered a hundred times more loosely than the model was fitted, within these limits:
+# finer, it would be lost in what the fit left open.
+_LOOSER, _FINEST, _LOOSEST = 100, 1e-3, 1e-1
+
 
 class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     """Base of the factor models: a subclass is hyper-parameters and `_make_objective`.
@@ -233,9 +237,12 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return get_backend(self.device, self.n_jobs)
 
     def _strategy(self):
-        if self.unlearner is None or isinstance(self.unlearner, str):
-            return _STRATEGIES[self.unlearner]()
-        return self.unlearner
+        if not (self.unlearner is None or isinstance(self.unlearner, str)):
+            return self.unlearner
+        strategy = _STRATEGIES[self.unlearner]()
+        if self.unlearner in (None, "influence"):
+            strategy.set_params(tol=min(max(_LOOSER * self.tol, _FINEST), _LOOSEST))
+        return strategy
 
     def _minimize(self, data, seed):
         objective = self._make_objective(data)

@@ -181,6 +181,35 @@ def test_the_earlier_the_stop_the_more_the_correction_matters(steps):
     assert left < 0.3 * without
 
 
+def test_a_loose_fit_is_not_finished_by_a_request_smaller_than_what_it_left():
+    loose = model(tol=0.05).fit(X)
+    assert loose.converged_
+    pair = {"interactions": [[7, _item(7)]]}
+    by_itself = forgotten(loose, InfluenceUnlearner(), **pair)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        corrected = forgotten(loose, InfluenceUnlearner(correct_residual=True), **pair)
+        finished = forgotten(loose, InfluenceUnlearner(correct_residual=False), **pair)
+        # Trained by as many steps: what a step more would do is not what was asked for.
+        equal = scores(refit(by_itself, random_state=0, tol=1e-12, max_iter=loose.n_iter_))
+    assert by_itself.converged_
+    assert by_itself.forget_report_.residual <= 1e-3
+    assert_array_equal(scores(by_itself), scores(corrected))
+    do_nothing = np.linalg.norm(scores(loose) - equal)
+    left, without = (np.linalg.norm(scores(m) - equal) / do_nothing for m in (by_itself, finished))
+    assert left <= 0.05 < 0.5 < without
+
+
+@pytest.mark.parametrize(("tol", "n_forgotten"), [(1e-6, 1), (1e-2, 1200)], ids=["tight", "large"])
+def test_what_training_left_counts_as_none_beside_a_large_request(tol, n_forgotten):
+    """Nor in a tight fit, whose rank may have to grow: that takes a gradient that ends at zero."""
+    start = model(tol=tol).fit(X)
+    gone = {"interactions": np.argwhere(X.toarray() != 0)[:n_forgotten]}
+    by_itself = forgotten(start, InfluenceUnlearner(), **gone)
+    finished = forgotten(start, InfluenceUnlearner(correct_residual=False), **gone)
+    assert_array_equal(scores(by_itself), scores(finished))
+
+
 def test_too_small_a_penalty_ends_in_a_status_and_never_above_the_start():
     """Indefinite Hessian: it ends in a stationary point, a refit or an error; never silently."""
     with warnings.catch_warnings():

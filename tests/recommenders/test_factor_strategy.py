@@ -1,0 +1,43 @@
+"""The strategy that a name stands for: its tolerance follows that of the fit."""
+
+import copy
+
+import pytest
+
+from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization
+from sklearn_unlearn.datasets import make_interactions
+from sklearn_unlearn.influence import InfluenceUnlearner
+
+X = make_interactions(60, 40, n_interactions=900, random_state=0)
+POSITIVE = make_interactions(60, 40, n_interactions=900, feedback="implicit", random_state=0)
+MODELS = [
+    (MatrixFactorization(8, regularization=2.0, random_state=0), X),
+    (ALS(8, regularization=4.0, alpha=5.0, random_state=0), POSITIVE),
+    (BPR(8, random_state=0), POSITIVE),
+    (LightGCN(8, n_layers=2, random_state=0), POSITIVE),
+]
+
+
+@pytest.mark.parametrize("named", [None, "influence"])
+@pytest.mark.parametrize(
+    ("tol", "expected"), [(1e-9, 1e-3), (1e-5, 1e-3), (1e-4, 1e-2), (1e-3, 1e-1), (1e-1, 1e-1)]
+)
+def test_a_request_is_as_loose_as_the_fit_within_limits(named, tol, expected):
+    assert LightGCN(tol=tol, unlearner=named)._strategy().tol == pytest.approx(expected)
+
+
+def test_a_strategy_that_is_given_is_taken_as_it_is():
+    given = InfluenceUnlearner(tol=1e-5)
+    assert LightGCN(tol=1e-2, unlearner=given)._strategy() is given
+    assert given.tol == 1e-5
+
+
+@pytest.mark.parametrize(("estimator", "data"), MODELS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("tol", [1e-4, 1e-3])
+def test_a_loosely_fitted_model_meets_the_tolerance_of_its_name(estimator, data, tol):
+    model = copy.deepcopy(estimator).set_params(tol=tol).fit(data)
+    assert model.converged_
+    report = model.forget(users=[3]).forget_report_
+    assert report.guarantee == "residual-bounded"
+    assert report.residual <= 100 * tol
+    assert model.converged_
