@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.objectives import FactorObjective
 
-__all__ = ["drowns", "is_loose", "leftover"]
+__all__ = ["exceeds", "is_loose", "leftover"]
 
 Floats = NDArray[Any]
 
-# What training left over counts as none up to these shares: of the unit of gradients, and of the
-# gradient that a request makes.
-_LOOSE_FIT, _IGNORED = 1e-5, 0.1
+# Share of the unit of gradients up to which what training left over counts as none.
+_LOOSE_FIT = 1e-5
 
 
 def leftover(problem: ForgetProblem) -> Floats:
@@ -32,6 +31,6 @@ def is_loose(problem: ForgetProblem) -> bool:
     return problem.gradient_norm > _LOOSE_FIT * problem.objective.gradient_scale
 
 
-def drowns(problem: ForgetProblem, first: float) -> bool:
-    """Whether a request of a gradient of norm `first` is drowned in what training left over."""
-    return problem.gradient_norm > _IGNORED * first and is_loose(problem)
+def exceeds(problem: ForgetProblem, goal: float) -> bool:
+    """Whether training left more than a request may leave: then it would finish the training."""
+    return problem.gradient_norm > goal and is_loose(problem)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._endings import REFINE, Ending
-from sklearn_unlearn.influence._leftover import drowns, is_loose, leftover
+from sklearn_unlearn.influence._leftover import exceeds, is_loose, leftover
 from sklearn_unlearn.influence._local import unlearn_locally
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._outcomes import (
@@ -75,7 +75,7 @@ class InfluenceUnlearner(BaseEstimator):
         Whether to subtract the gradient :math:`c = \nabla J_D(\theta_0)` that the model had before
         the request, so that the step answers the request and does not finish the training. "auto"
         does so for models that were not fitted to their tolerance, and for those fitted to a loose
-        one if more than a tenth of the gradient at the start is what training left over.
+        one where training left more gradient than the request may leave.
 
     on_failure : {"refit", "warn", "raise"}, default="refit"
         What to do if `tol` is not met after more steps and a warm refinement: fit again, keep the
@@ -219,9 +219,10 @@ class InfluenceUnlearner(BaseEstimator):
     def _tilt(self, problem: ForgetProblem, first: float = np.inf) -> Floats | None:
         """Gradient to end at, that of the model before; or None for zero.
 
-        `first` is the norm of the gradient at the start, which may be small beside it.
+        `first` is the norm of the gradient at the start of the request.
         """
-        tilts = self._tilts(problem) or (self._compares and drowns(problem, first))
+        goal = (self._tol or 0.0) * first
+        tilts = self._tilts(problem) or (self._compares and exceeds(problem, goal))
         return leftover(problem) if tilts else None
 
     def _unlearn_touched(
