@@ -102,6 +102,19 @@ def test_the_old_graph_is_a_minimum_of_the_wrong_problem():
     assert np.linalg.norm(after.user_factors_[7]) > 1e-3
 
 
+@pytest.mark.parametrize("strategy", [OldGraph, Unpropagated])
+def test_what_training_left_may_stay(strategy):
+    """One pair then moves little: without it, what moves is the training."""
+    loose = fitted(2, loss="weighted", regularization=4.0, tol=0.05)
+    pair = np.argwhere(PROBLEM.X.toarray())[:1]
+    moves = []
+    for correct in (True, False):
+        model = copy.deepcopy(loose).set_params(unlearner=strategy(correct_residual=correct))
+        after = model.forget(pair)
+        moves.append(np.linalg.norm(after.item_embeddings_ - loose.item_embeddings_))
+    assert moves[0] < 0.5 * moves[1]
+
+
 def test_the_old_graph_is_what_a_trial_serves_from():
     plan = Plan(PROBLEM, LightGCN(12), {}, repeats=1)
     trial = Trial(plan, fitted(2), make_request("median-user", PROBLEM.X))
