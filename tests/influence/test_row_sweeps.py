@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_unlearn.influence import _row_sweeps
-from sklearn_unlearn.influence._endings import leftover
+from sklearn_unlearn.influence._leftover import leftover
 from sklearn_unlearn.influence._row_sweeps import sweep_everywhere
 from sklearn_unlearn.influence._rows import outcome_of, solve_touched
 from sklearn_unlearn.objectives import WeightedObjective
