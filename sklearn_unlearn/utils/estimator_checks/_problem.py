@@ -29,6 +29,9 @@ class Problem:
     estimator : estimator object
         Only its tags are read.
 
+    seed : int, default=0
+        Seed of pattern and values.
+
     Attributes
     ----------
     X, rest : csr_matrix of shape (40, 30)
@@ -41,8 +44,8 @@ class Problem:
         The pairs to forget.
     """
 
-    def __init__(self, estimator):
-        rng = np.random.RandomState(0)
+    def __init__(self, estimator, seed=0):
+        rng = np.random.RandomState(seed)
         pattern = rng.rand(N_USERS, N_ITEMS) < 0.35
         pattern[np.arange(N_USERS), np.arange(N_USERS) % N_ITEMS] = True
         taste = rng.randn(N_USERS, 2) @ rng.randn(2, N_ITEMS) + 0.5 * rng.randn(N_USERS, N_ITEMS)

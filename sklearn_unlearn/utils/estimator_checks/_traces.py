@@ -57,16 +57,31 @@ def check_forget_pickle_round_trip(name, estimator_orig):
 
 def check_forget_leaves_nothing_in_pickle(name, estimator_orig):
     """No forgotten value and no forgotten cell is in a pickle, in any width or byte order."""
-    problem = Problem(estimator_orig)
-    model, gone, rest = _forget_in_three_ways(fresh(estimator_orig).fit(problem.X), problem)
-    for protocol in (2, pickle.HIGHEST_PROTOCOL):
-        dumped = pickle.dumps(model, protocol=protocol)
-        forms = patterns_of(gone)
-        if protocol < 3:  # bytes are written as text there: Latin-1 characters, encoded as UTF-8
-            forms = [{one.decode("latin-1").encode() for one in some} for some in forms]
-        found = count_found(forms, dumped)
-        require(found == 0, f"{name}: {found} forgotten values are in its pickle")
-        _require_no_cells(name, pickle.loads(dumped), rest, "pickle")
+
+    def found_in_pickle(problem):
+        model, gone, rest = _forget_in_three_ways(fresh(estimator_orig).fit(problem.X), problem)
+        found = 0
+        for protocol in (2, pickle.HIGHEST_PROTOCOL):
+            dumped = pickle.dumps(model, protocol=protocol)
+            forms = patterns_of(gone)
+            if protocol < 3:  # bytes are written as text there: Latin-1, encoded as UTF-8
+                forms = [{one.decode("latin-1").encode() for one in some} for some in forms]
+            found = max(found, count_found(forms, dumped))
+            _require_no_cells(name, pickle.loads(dumped), rest, "pickle")
+        return found
+
+    found = _found_twice(estimator_orig, found_in_pickle)
+    require(found == 0, f"{name}: {found} forgotten values are in its pickle")
+
+
+def _found_twice(estimator, look):
+    """Values that `look` finds in two problems, the fewer of both.
+
+    The four bytes of a value in single precision occur by chance in one model in some hundreds:
+    between the bytes of another number. They do not occur in two.
+    """
+    found = look(Problem(estimator))
+    return min(found, look(Problem(estimator, seed=1))) if found else 0
 
 
 def check_forget_leaves_nothing_in_memory(name, estimator_orig):
@@ -74,14 +89,17 @@ def check_forget_leaves_nothing_in_memory(name, estimator_orig):
 
     Containers, closures, caches and the ``.base`` of array views are walked.
     """
-    problem = Problem(estimator_orig)
-    model = fresh(estimator_orig).fit(problem.X)
-    model.recommend(users=[0, problem.user], n_items=5)  # fill what is computed on demand
-    score_table(model)
-    model, gone, rest = _forget_in_three_ways(model, problem)
-    found = count_found(patterns_of(gone), memory_of(model))
+
+    def found_in_memory(problem):
+        model = fresh(estimator_orig).fit(problem.X)
+        model.recommend(users=[0, problem.user], n_items=5)  # fill what is computed on demand
+        score_table(model)
+        model, gone, rest = _forget_in_three_ways(model, problem)
+        _require_no_cells(name, model, rest, "memory")
+        return count_found(patterns_of(gone), memory_of(model))
+
+    found = _found_twice(estimator_orig, found_in_memory)
     require(found == 0, f"{name}: {found} forgotten values are in memory that it keeps alive")
-    _require_no_cells(name, model, rest, "memory")
 
 
 def _require_no_cells(name, model, rest, where):

@@ -66,7 +66,7 @@ def patterns_of(values):
     Parameters
     ----------
     values : ndarray of float64, shape (n,)
-        Numbers with full mantissas, so that no pattern occurs by chance.
+        Numbers with full mantissas, so that no pattern of 8 bytes occurs by chance.
 
     Returns
     -------
