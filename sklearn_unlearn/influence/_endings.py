@@ -80,7 +80,7 @@ class Ending:
         )
 
     def complete_rank(
-        self, outcome: ForgetOutcome, tol: float, settings: NewtonSettings = REFINE
+        self, outcome: ForgetOutcome, settings: NewtonSettings = REFINE
     ) -> ForgetOutcome:
         """Take in columns that the retained data ask for, unless the slack rules that out."""
         problem = self.problem
@@ -88,7 +88,11 @@ class Ending:
             return outcome
         first = outcome.gradient_norm[0]
         completion = complete_rank(
-            problem.objective, outcome.theta, problem.n_free, tol * first, settings
+            problem.objective,
+            outcome.theta,
+            problem.n_free,
+            problem.goal(self.tol, first),
+            settings,
         )
         outcome = replace(outcome, slack=completion.slack)
         if completion.results:

@@ -164,7 +164,7 @@ def unlearn_locally(
 
     def target(norm: float) -> float:
         # What the model's gradient was before, nobody has looked at: it counts in full.
-        goal = tol * float(np.hypot(norm, emptied_norm)) - problem.gradient_norm
+        goal = problem.goal(tol, float(np.hypot(norm, emptied_norm))) - problem.gradient_norm
         return goal if goal > problem.gradient_norm else 0.0
 
     local = solve_locally(objective, problem.retained, theta, support, target, settings, max_cells)

@@ -62,6 +62,9 @@ class ForgetProblem:
 
     sums : tuple of ndarray, default=()
         ``objective.sums(theta)`` if the model keeps them.
+
+    gtol : float, default=inf
+        Gradient norm that a request may leave at most, whatever share of its own that is.
     """
 
     before: Interactions
@@ -77,6 +80,11 @@ class ForgetProblem:
     local: bool
     refit: Callable[[], NewtonResult]
     sums: tuple[Floats, ...] = ()
+    gtol: float = np.inf
+
+    def goal(self, tol: float | None, first: float) -> float:
+        """Gradient norm to reach, given the share `tol` of its norm at the start, `first`."""
+        return min((tol or 0.0) * first, self.gtol)
 
     def removed_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Users and items of what is to be forgotten."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ def solve_pruned(
     objective: Objective,
     theta: Floats,
     rows: NDArray[np.int64],
-    tol: float,
+    goal: Callable[[float], float],
     settings: NewtonSettings,
     emptied_norm: float,
     tilt: Floats | None,
@@ -60,7 +61,7 @@ def solve_pruned(
         return float(np.linalg.norm(gradient if tilt is None else gradient - tilt))
 
     before = float(np.hypot(norm(theta), emptied_norm))
-    result = newton(restricted, theta[table_rows], 0.5 * tol * before, settings, tilt=own)
+    result = newton(restricted, theta[table_rows], 0.5 * goal(before), settings, tilt=own)
     moved = theta.copy()
     # Their neighbours are in the table of the restriction too, and rounding may touch them.
     moved[table_rows[kept]] = result.theta[kept]

@@ -29,7 +29,7 @@ _WORTH = 0.85
 
 
 def sweep_everywhere(
-    problem: ForgetProblem, result: RowsResult, tilt: Floats | None, tol: float
+    problem: ForgetProblem, result: RowsResult, tilt: Floats | None, tol: float | None
 ) -> RowsResult:
     """Sweep over all users and all items.
 
@@ -44,7 +44,7 @@ def sweep_everywhere(
     tilt : ndarray or None
         Gradient to end at; None is zero.
 
-    tol : float
+    tol : float or None
         Share of the gradient that may be left.
 
     Returns
@@ -59,7 +59,8 @@ def sweep_everywhere(
     rows_tilt = None if tilt is None else tilt.__getitem__
     before = result.gradient_norm[0]
     left, n_sweeps = gradient_norm(problem, theta, tilt), 0
-    while n_sweeps < _MAX_SWEEPS and left > tol * before:
+    goal = problem.goal(tol, before)
+    while n_sweeps < _MAX_SWEEPS and left > goal:
         new = theta.copy()
         new_sums = sweep(objective, new, sums, users, items, tilt=rows_tilt, n_steps=ROW_STEPS)
         norm, n_sweeps = gradient_norm(problem, new, tilt), n_sweeps + 1
@@ -79,5 +80,5 @@ def sweep_everywhere(
         n_sweeps=result.n_sweeps + n_sweeps,
         n_products=result.n_products + 2.0 * n_sweeps,
         tilted=tilt is not None,
-        complete=left <= tol * before,
+        complete=left <= goal,
     )

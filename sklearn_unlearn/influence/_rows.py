@@ -148,7 +148,7 @@ def solve_touched(
     request = RowRequest(problem, objective)
     theta, sums = request.start()
     before = left = float(np.linalg.norm(request.removed))
-    goal = (tol or 0.0) * before
+    goal = problem.goal(tol, before)
     if tilted is None:
         tilted = problem.gradient_norm > 0.1 * goal
     if not tilted:

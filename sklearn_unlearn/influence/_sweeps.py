@@ -142,7 +142,8 @@ class SweepUnlearner(BaseEstimator):
                 problem, None, tilted=tilted, max_cells=np.inf, max_rounds=self.n_sweeps
             )
             before, left = result.gradient_norm
-            result = replace(result, complete=self.tol is not None and left <= self.tol * before)
+            met = self.tol is not None and left <= problem.goal(self.tol, before)
+            result = replace(result, complete=met)
             return _touched(outcome_of(problem, result, "sweep"))
         limit = _LOCAL_SHARE * problem.objective.n_cells
         rounds = {} if self.tol else {"max_rounds": 1}
@@ -211,7 +212,7 @@ class SweepUnlearner(BaseEstimator):
         spent: tuple[int, float],
     ) -> ForgetOutcome:
         """Sweep over all rows until the gradient is small enough, or the sweeps are over."""
-        goal = (self.tol or 0.0) * first
+        goal = problem.goal(self.tol, first)
         left = lowest = gradient_norm(problem, state[0], tilt)
         why = f"{self.n_sweeps} sweeps were not enough"
         for _ in range(self.n_sweeps):
@@ -241,7 +242,7 @@ class SweepUnlearner(BaseEstimator):
         tilt: Floats | None,
         spent: tuple[int, float],
     ) -> ForgetOutcome:
-        met = self.tol is not None and norms[1] <= self.tol * norms[0]
+        met = self.tol is not None and norms[1] <= problem.goal(self.tol, norms[0])
         theta, sums = state
         return ForgetOutcome(
             theta,
@@ -260,7 +261,7 @@ class SweepUnlearner(BaseEstimator):
         """Rows cannot bring a column back that all of them lack."""
         if self.tol is None or not problem.n_free:
             return outcome
-        return self._ending(problem).complete_rank(outcome, float(self.tol))
+        return self._ending(problem).complete_rank(outcome)
 
     def _ending(self, problem: ForgetProblem) -> Ending:
         return Ending(problem, "sweep", self.tol, self.on_failure)

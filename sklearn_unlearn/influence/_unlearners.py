@@ -178,7 +178,7 @@ class InfluenceUnlearner(BaseEstimator):
         finished = tilt is None and not self._tilts(problem)
         finished = finished and outcome.guarantee == "residual-bounded"
         if finished and problem.n_free:
-            outcome = self._ending(problem).complete_rank(outcome, float(self._tol or 0.0), REFINE)
+            outcome = self._ending(problem).complete_rank(outcome, REFINE)
         if self.certify and outcome.guarantee != "refit":
             width = outcome.theta.shape[1] - problem.objective.layout.width
             objective = cast(FactorObjective, problem.objective)
@@ -221,7 +221,7 @@ class InfluenceUnlearner(BaseEstimator):
 
         `first` is the norm of the gradient at the start of the request.
         """
-        goal = (self._tol or 0.0) * first
+        goal = problem.goal(self._tol, first)
         tilts = self._tilts(problem) or (self._compares and exceeds(problem, goal))
         return leftover(problem) if tilts else None
 
@@ -237,7 +237,7 @@ class InfluenceUnlearner(BaseEstimator):
         if result.complete:
             return outcome_of(problem, result, "influence"), result.theta, None, Spent()
         tilt = self._tilt(problem, result.gradient_norm[0])
-        result = sweep_everywhere(problem, result, tilt, float(self._tol or 0.0))
+        result = sweep_everywhere(problem, result, tilt, self._tol)
         if result.complete:
             return outcome_of(problem, result, "influence"), result.theta, tilt, Spent()
         spent = Spent(result.gradient_norm[0], result.n_sweeps, result.n_products)
@@ -251,12 +251,16 @@ class InfluenceUnlearner(BaseEstimator):
         tilt: Floats | None,
     ) -> ForgetOutcome:
         """Move only what the pruner keeps; go on everywhere if that misses the tolerance."""
-        rows, tol = kept_rows(self.pruner, problem), self._tol or 0.0
+        rows = kept_rows(self.pruner, problem)
+
+        def goal(first: float) -> float:
+            return problem.goal(self._tol, first)
+
         pruned = solve_pruned(
-            problem.objective, theta, rows, tol, self._settings, emptied_norm, tilt
+            problem.objective, theta, rows, goal, self._settings, emptied_norm, tilt
         )
         before, left = pruned.gradient_norm
-        met = self._tol is not None and left <= tol * before
+        met = self._tol is not None and left <= goal(before)
         if self._tol is None or met:
             return as_outcome(
                 problem, pruned.theta, pruned.result, (before, left), tilt, met, pruned.share
@@ -273,17 +277,16 @@ class InfluenceUnlearner(BaseEstimator):
         spent: Spent,
     ) -> ForgetOutcome:
         """Newton on the whole table, then a warm refinement, then whatever `on_failure` says."""
-        tol = 0.0 if self._tol is None else float(self._tol)
 
         def at_start(norm: float) -> float:
             return spent.before or float(np.hypot(norm, emptied_norm))
 
         def target(norm: float) -> float:
-            return tol * at_start(norm)
+            return problem.goal(self._tol, at_start(norm))
 
         result = newton(problem.objective, theta, target, self._settings, tilt=tilt)
         first = at_start(result.gradient_norm[0])
-        method, goal = "influence", tol * first
+        method, goal = "influence", problem.goal(self._tol, first)
         saddle = tilt is not None and result.status is Status.NEGATIVE_CURVATURE
         if self._tol is not None and not (result.converged or saddle):
             method = "influence+refine"

@@ -44,8 +44,9 @@ _STRATEGIES = {
     "refit": RefitUnlearner,
 }
 
-# A request is answered a hundred times more loosely than the model was fitted, within these limits:
-# finer, it would be lost in what the fit left open.
+# A request is answered a hundred times more loosely than the model was fitted: a share of its own
+# gradient within these limits, and never more than that of the unit of gradients. Finer, it would
+# be lost in what the fit left open.
 _LOOSER, _FINEST, _LOOSEST = 100, 1e-3, 1e-1
 
 
@@ -216,7 +217,14 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             local=objective.is_local and objective.offset == self._offset,
             refit=lambda: self._minimize(retained, self._seed)[0],
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
+            gtol=self._request_gtol(objective),
         )
+
+    def _request_gtol(self, objective):
+        """Gradient norm that a request may leave at most, unless the user chose the strategy."""
+        if self.unlearner is not None and self.unlearner != "influence":
+            return np.inf
+        return _LOOSER * self.tol * objective.gradient_scale
 
     # -- from tables to attributes and back --------------------------------------------------------
     def _canonical(self, theta, objective):

@@ -328,12 +328,14 @@ def test_sums_of_fewer_columns_are_not_kept(monkeypatch):
     result = NewtonResult(wider, 0.0, (1.0, 0.1), 3, 8, Status.CONVERGED, True)
     completion = Completion(wider, 0.2, (result,), complete=True)
     monkeypatch.setattr(_endings, "complete_rank", lambda *arguments: completion)
-    problem = SimpleNamespace(objective=PROBLEMS[0].objective(), n_free=1)
+    problem = SimpleNamespace(
+        objective=PROBLEMS[0].objective(), n_free=1, goal=lambda tol, first: tol * first
+    )
     outcome = ForgetOutcome(
         wider[:, :1], "sweep", "residual-bounded", "", 2, 4.0, 4, (2.0, 0.1), 0.1, True,
         sums=(np.ones((1, 1)), np.ones((1, 1))),
     )  # fmt: skip
-    got = _endings.Ending(problem, "sweep", 1e-3, "raise").complete_rank(outcome, 1e-3)
+    got = _endings.Ending(problem, "sweep", 1e-3, "raise").complete_rank(outcome)
     assert got.theta is wider
     assert got.sums == ()
     assert (got.n_steps, got.n_products, got.slack) == (5, 12.0, 0.2)

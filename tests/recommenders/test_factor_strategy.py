@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 
 from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization
@@ -41,3 +42,15 @@ def test_a_loosely_fitted_model_meets_the_tolerance_of_its_name(estimator, data,
     assert report.guarantee == "residual-bounded"
     assert report.residual <= 100 * tol
     assert model.converged_
+
+
+@pytest.mark.parametrize(("estimator", "data"), MODELS, ids=lambda v: type(v).__name__)
+def test_a_large_request_leaves_no_more_than_a_hundred_times_what_a_fit_may(estimator, data):
+    """Half of all data moves the gradient by its own unit: a thousandth of that is a loose fit."""
+    start = copy.deepcopy(estimator).set_params(tol=1e-7).fit(data)
+    half = np.random.default_rng(0).random(data.shape) < 0.5
+    model = copy.deepcopy(start).forget(half, missing="ignore")
+    unit = model._make_objective(model._interactions).gradient_scale
+    assert model.forget_report_.gradient_norm[1] <= 1e-5 * unit
+    given = copy.deepcopy(start).set_params(unlearner=InfluenceUnlearner())
+    assert given.forget(half, missing="ignore").forget_report_.gradient_norm[1] > 1e-5 * unit
