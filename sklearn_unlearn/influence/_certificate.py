@@ -23,16 +23,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, svds
 
 from sklearn_unlearn.objectives import FactorObjective
-from sklearn_unlearn.objectives._lowest import lowest_eigenpairs
+from sklearn_unlearn.objectives._extremal import lowest_eigenvalue_bound, spectral_norm_bound
 
 __all__ = ["OptimalityCertificate", "certify"]
 
 Floats = NDArray[Any]
 
-_DENSE_SIDE = 64
 # A column counts towards the rank if it is not smaller than this share of the largest.
 _RANK_TOL = 1e-4
 
@@ -116,7 +114,11 @@ def certify(objective: FactorObjective, theta: Floats, tol: float = 1e-6) -> Opt
     certificate : OptimalityCertificate
     """
     residual = objective.residual_operator(theta)
-    ratio = -lowest_eigenvalue(residual) if objective.is_symmetric else spectral_norm(residual)
+    ratio = (
+        -lowest_eigenvalue_bound(residual)
+        if objective.is_symmetric
+        else spectral_norm_bound(residual)
+    )
     singular = objective.score_spectrum(theta)
     primal = objective.convex_value(theta, float(singular.sum()))
     shrink = min(1.0, 1.0 / ratio) if ratio > 0 else 1.0
@@ -133,33 +135,3 @@ def certify(objective: FactorObjective, theta: Floats, tol: float = 1e-6) -> Opt
         objective.prediction_bound(theta, shrink, gap),
         tol,
     )
-
-
-def spectral_norm(matrix: LinearOperator) -> float:
-    """Return the largest singular value, by Lanczos, plus the residual: never to flatter."""
-    if min(matrix.shape) <= _DENSE_SIDE:
-        dense = matrix.matmat(np.eye(matrix.shape[1]))
-        return float(np.linalg.norm(dense, 2)) if dense.size else 0.0
-    start = np.random.default_rng(0).normal(size=min(matrix.shape))
-    # The cluster at the top is as large as the rank: its value converges, one vector need not.
-    for tol in (1e-10, 1e-7, 1e-4):
-        try:
-            ncv = min(60, min(matrix.shape) - 1)
-            u, s, v = svds(matrix, k=1, tol=tol, v0=start, ncv=ncv)
-        except ArpackNoConvergence:
-            continue
-        residual = np.linalg.norm(matrix.matvec(v[0]) - s[0] * u[:, 0])
-        return float(s[0] + residual)
-    return float("inf")  # nothing is known, so nothing is certified
-
-
-def lowest_eigenvalue(matrix: LinearOperator) -> float:
-    """Return the lowest eigenvalue of a symmetric matrix, less the residual: never to flatter."""
-    start = np.random.default_rng(0).normal(size=matrix.shape[0])
-    attempts = ((1e-10, 60), (1e-7, 60), (1e-4, 60))
-    try:
-        values, vectors = lowest_eigenpairs(matrix, 1, *attempts, start=start)
-    except ArpackNoConvergence:
-        return -float("inf")  # nothing is known, so nothing is certified
-    vector = vectors[:, 0]
-    return float(values[0] - np.linalg.norm(matrix.matvec(vector) - values[0] * vector))

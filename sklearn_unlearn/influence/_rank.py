@@ -18,18 +18,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, svds
+from scipy.sparse.linalg import LinearOperator
 
 from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.objectives import FactorObjective
-from sklearn_unlearn.objectives._lowest import lowest_eigenpairs
+from sklearn_unlearn.objectives._extremal import lowest_eigenpairs, top_singular
 
 __all__ = ["Completion", "change_bound", "complete_rank", "missing_directions", "widen"]
 
 Floats = NDArray[Any]
 
-_DENSE_SIDE = 64
+# Tolerances and numbers of Lanczos vectors: a missing column needs no exact value.
+_ATTEMPTS = ((3e-2, 20), (1e-1, 60))
 # A request that asks for more columns than this is better served by a refit.
 MAX_COLUMNS = 8
 # A direction whose value exceeds 1 by less moves scores by less than tolerances can see.
@@ -42,7 +43,7 @@ def missing_directions(objective: FactorObjective, theta: Floats) -> tuple[float
     Returns
     -------
     value : float
-        At most 1 if no column is missing.
+        At most 1 if no column is missing; infinite if the residual matrix is not finite.
 
     left : ndarray, shape (n_users, 1)
 
@@ -69,17 +70,8 @@ def missing_directions(objective: FactorObjective, theta: Floats) -> tuple[float
         return deflate(residual.rmatvec(y)) if flip else residual.rmatvec(deflate(y))
 
     deflated = LinearOperator(residual.shape, matvec=forward, rmatvec=backward, dtype=float)
-    side = min(residual.shape)
-    if side <= _DENSE_SIDE:
-        dense = np.stack([forward(row) for row in np.eye(residual.shape[1])], axis=1)
-        left, values, right = np.linalg.svd(dense, full_matrices=False)
-        return float(values[0]), left[:, :1], right[:1].T
-    start = np.random.default_rng(0).normal(size=side)
-    try:
-        left, values, right = svds(deflated, k=1, tol=3e-2, v0=start, ncv=20)
-    except ArpackNoConvergence:
-        left, values, right = svds(deflated, k=1, tol=1e-1, v0=start, ncv=60)
-    return float(values[0]), left, right.T
+    left, values, right, error = top_singular(deflated, 1, *_ATTEMPTS)
+    return float(values[0]) if np.isfinite(error) else np.inf, left, right
 
 
 def _lowest(residual: LinearOperator, used: Floats) -> tuple[float, Floats]:
@@ -93,9 +85,8 @@ def _lowest(residual: LinearOperator, used: Floats) -> tuple[float, Floats]:
         return x - used @ (used.T @ x)
 
     matrix = LinearOperator(residual.shape, matvec=deflated, matmat=deflated, dtype=float)
-    start = np.random.default_rng(0).normal(size=residual.shape[0])
-    values, vectors = lowest_eigenpairs(matrix, 1, (3e-2, 20), (1e-1, 60), start=start)
-    return -float(values[0]), vectors
+    values, vectors, error = lowest_eigenpairs(matrix, 1, *_ATTEMPTS)
+    return -float(values[0]) if np.isfinite(error) else np.inf, vectors
 
 
 def widen(objective: FactorObjective, theta: Floats) -> tuple[float, FactorObjective, Floats]:
@@ -115,6 +106,8 @@ def widen(objective: FactorObjective, theta: Floats) -> tuple[float, FactorObjec
     value, left, right = missing_directions(objective, theta)
     if value <= 1 + _EXCESS:
         return max(1 - value, 0.0), objective, theta
+    if not np.isfinite(value):
+        return 1 - value, objective, theta
     k = objective.layout.n_factors
     wider = objective.with_factors(k + 1)
     biases = None

@@ -14,19 +14,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, svds
 
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.objectives import FactorObjective
-from sklearn_unlearn.objectives._lowest import lowest_eigenpairs
+from sklearn_unlearn.objectives._extremal import lowest_eigenpairs, top_singular
 from sklearn_unlearn.utils._random import hashed_normal
 
 __all__ = ["spectral_start"]
 
 Floats = NDArray[Any]
 
-# A smaller matrix is decomposed densely: Lanczos needs fewer vectors than rows.
-_DENSE_SIDE = 64
+# Tolerance and number of Lanczos vectors.
+_LANCZOS = (1e-2, None)
 # Share of noise: columns that start at exactly zero could never leave it.
 _NOISE = 0.02
 
@@ -55,10 +54,11 @@ def spectral_start(objective: FactorObjective, seed: int) -> Floats:
     biases = np.concatenate(base.layout.biases(flat)) if layout.fit_bias else None
     residual = base.residual_operator(flat)
     if objective.is_symmetric:
-        values, vectors = _lowest_eigen(residual, layout.n_factors)
+        values, vectors, _ = lowest_eigenpairs(residual, layout.n_factors, _LANCZOS)
+        values = -values
         left, right = -vectors[: layout.n_users], vectors[layout.n_users :]
     else:
-        left, values, right = _top_singular(residual, layout.n_factors)
+        left, values, right, _ = top_singular(residual, layout.n_factors, _LANCZOS)
     gains = np.maximum(values - 1.0, 0.0)
     n_noise = np.arange(layout.shape[0])[:, None], np.arange(layout.n_factors)
     noise = _NOISE * hashed_normal(seed, *n_noise)
@@ -72,28 +72,3 @@ def spectral_start(objective: FactorObjective, seed: int) -> Floats:
             break
         best_value, best = value, theta
     return best
-
-
-def _top_singular(matrix: LinearOperator, n: int) -> tuple[Floats, Floats, Floats]:
-    """Largest singular triplets, (n_rows, n), (n,), (n_columns, n); zeros beyond the rank."""
-    side = min(matrix.shape)
-    if side <= max(_DENSE_SIDE, 3 * n):
-        dense = matrix.matmat(np.eye(matrix.shape[1]))
-        U, s, Vt = np.linalg.svd(dense, full_matrices=False)
-    elif n:
-        start = hashed_normal(0, np.arange(side))
-        U, s, Vt = svds(matrix, k=n, tol=1e-2, v0=start)
-    else:
-        return np.zeros((matrix.shape[0], 0)), np.zeros(0), np.zeros((matrix.shape[1], 0))
-    order = np.argsort(-s)[:n]
-    missing = n - len(order)
-    left, right = (np.pad(A, ((0, 0), (0, missing))) for A in (U[:, order], Vt[order].T))
-    return left, np.pad(s[order], (0, missing)), right
-
-
-def _lowest_eigen(matrix: LinearOperator, n: int) -> tuple[Floats, Floats]:
-    """Minus the n lowest eigenvalues, (n,), and their vectors, (n_rows, n); zeros beyond these."""
-    start = hashed_normal(0, np.arange(matrix.shape[0]))
-    values, vectors = lowest_eigenpairs(matrix, n, (1e-2, None), start=start)
-    missing = n - len(values)
-    return np.pad(-values, (0, missing)), np.pad(vectors, ((0, 0), (0, missing)))

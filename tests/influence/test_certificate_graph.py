@@ -8,17 +8,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator
 
 from sklearn_unlearn import LightGCN
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner
-from sklearn_unlearn.influence._certificate import certify, lowest_eigenvalue
+from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._endings import Ending
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._rank import missing_directions, widen
-from sklearn_unlearn.objectives import _lowest
-from sklearn_unlearn.objectives._lowest import lowest_eigenpairs
+from sklearn_unlearn.objectives import _extremal
 from sklearn_unlearn.optimizers import spectral_start
 from tests.objectives.graph_problems import HEAVY, PROBLEMS, GraphProblem
 from tests.problems import labels, ratings
@@ -183,45 +181,6 @@ def test_rotating_the_factors_changes_no_certificate():
     assert_allclose(first.spectral_ratio, second.spectral_ratio, rtol=1e-8)
 
 
-# -- eigenvalues -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("side", [1, 40, 64, 65, 150])
-def test_lowest_eigenvalue_agrees_with_a_dense_decomposition_and_never_exceeds_it(side):
-    rng = np.random.default_rng(side)
-    dense = rng.standard_normal((side, side))
-    dense = dense + dense.T
-    expected = np.linalg.eigvalsh(dense)
-    value = lowest_eigenvalue(aslinearoperator(dense))
-    assert value == pytest.approx(expected[0], rel=1e-7)
-    assert value <= expected[0] + 1e-12 * abs(expected[0])
-    n = min(5, side)
-    values, vectors = lowest_eigenpairs(
-        aslinearoperator(dense), 5, (1e-8, None), start=rng.standard_normal(side)
-    )
-    assert_allclose(values, expected[:n], rtol=1e-6)
-    assert_allclose(dense @ vectors, vectors * values, atol=1e-4)
-
-
-@pytest.mark.parametrize("side", [10, 100])
-def test_a_matrix_of_zeros_has_eigenvalue_zero(side):
-    zero = aslinearoperator(np.zeros((side, side)))
-    assert lowest_eigenvalue(zero) == 0
-    values, vectors = lowest_eigenpairs(zero, 3, (1e-2, None), start=np.ones(side))
-    assert_allclose(values, 0)
-    assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-12)
-
-
-def test_where_lanczos_fails_nothing_is_certified(monkeypatch):
-    def never(*args, **options):
-        raise ArpackNoConvergence("no", np.zeros(0), np.zeros((0, 0)))
-
-    monkeypatch.setattr(_lowest, "eigsh", never)
-    problem = GraphProblem("large", ratings(64, 40, 30, 0.2), n_factors=3, regularization=500.0)
-    theta = 0 * problem.theta()
-    certificate = certify(problem.objective(), theta)
-    assert certificate.spectral_ratio == np.inf
-    assert not certificate.certified
-
-
 # -- columns that are missing, and where to start --------------------------------------------------
 @posed
 def test_slack_is_the_next_eigenvalue(problem):
@@ -241,7 +200,7 @@ def test_lanczos_finds_the_same_directions(monkeypatch):
     problem = GraphProblem("large", ratings(65, 60, 50, 0.1), n_factors=4, regularization=4.0)
     objective, theta = fitted(problem, gtol=1e-6)
     by_lanczos = missing_directions(objective, theta)
-    monkeypatch.setattr(_lowest, "_DENSE_SIDE", 10_000)
+    monkeypatch.setattr(_extremal, "_DENSE_SIDE", 10_000)
     dense = missing_directions(objective, theta)
     assert by_lanczos[0] == pytest.approx(dense[0], rel=1e-3)
 

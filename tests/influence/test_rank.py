@@ -12,6 +12,7 @@ from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner, _rank
 from sklearn_unlearn.influence._endings import Ending
 from sklearn_unlearn.influence._rank import missing_directions
+from sklearn_unlearn.objectives import _extremal
 from sklearn_unlearn.recommenders._tables import slack_of
 
 X = make_interactions(60, 40, n_interactions=700, random_state=0)
@@ -88,7 +89,7 @@ def test_lanczos_agrees_with_a_dense_decomposition(monkeypatch):
     narrow = objective.with_factors(len(used))
     theta = fitted._theta(narrow.layout, used)
     by_lanczos = missing_directions(narrow, theta)[0]
-    monkeypatch.setattr(_rank, "_DENSE_SIDE", 10_000)
+    monkeypatch.setattr(_extremal, "_DENSE_SIDE", 10_000)
     assert_allclose(by_lanczos, missing_directions(narrow, theta)[0], rtol=1e-4)
 
 
