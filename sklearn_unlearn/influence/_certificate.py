@@ -46,7 +46,8 @@ class OptimalityCertificate:
         stationary model is globally optimal if and only if it is at most 1.
 
     relative_gap : float
-        Duality gap over the objective: the objective is at most this share above its minimum.
+        Duality gap over the objective: the objective is at most this share above its minimum. Where
+        all ratings are met to six digits and more, the objective at six digits is the unit.
 
     rank : int
         Rank of the factors. A rank equal to `n_factors` means that `n_factors` limits the model.
@@ -129,7 +130,7 @@ def certify(objective: FactorObjective, theta: Floats, tol: float = 1e-6) -> Opt
     rank = int(np.count_nonzero(roots > _RANK_TOL * roots.max(initial=0.0)))
     return OptimalityCertificate(
         ratio,
-        gap / max(abs(primal), np.finfo(float).tiny),
+        gap / max(abs(primal), objective.value_unit, np.finfo(float).tiny),
         rank,
         objective.layout.n_factors,
         objective.prediction_bound(theta, shrink, gap),

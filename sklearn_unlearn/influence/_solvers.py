@@ -101,6 +101,8 @@ def trust_region_cg(
     status = Status.MAX_ITER
     if not np.isfinite(rz):
         return Solution(x, Status.NON_FINITE, 0, 1.0, 0.0)
+    if not rz:  # nothing but numbers whose squares underflow
+        return Solution(x, Status.CONVERGED, 0, 0.0, 0.0)
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
@@ -124,6 +126,9 @@ def trust_region_cg(
             break
         z = precondition(residual)
         rz, last = float(residual @ z), rz
+        if not rz:
+            status = Status.CONVERGED
+            break
         beta = rz / last
         x_dot_p = beta * (x_dot_p + alpha * p_norm2)
         p_norm2 = rz + beta * beta * p_norm2

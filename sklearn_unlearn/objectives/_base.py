@@ -221,6 +221,11 @@ class FactorObjective(Objective):
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
 
+    @property
+    def value_unit(self) -> float:
+        """Value so small that its digits are rounding: the least unit of a relative gap."""
+        return 0.0
+
     @abstractmethod
     def with_factors(self, n_factors: int) -> FactorObjective:
         """Return the same objective for another number of latent columns."""

@@ -137,9 +137,19 @@ class PointwiseObjective(ConvexObjective):
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
         slopes = self.loss.derivatives(np.full_like(self.targets, self.offset), self.targets)[0]
         weights = 1.0 if self.weights is None else self.weights
-        # Ratings that all equal their mean have slopes of rounding errors alone: no unit at all.
-        least = 1e-6 * float(np.linalg.norm(self.targets * weights))
-        return max(float(np.linalg.norm(slopes * weights)), least)
+        # Where nothing is observed, the penalty is all there is, and has no unit.
+        return max(float(np.linalg.norm(slopes * weights)), self._least_slope) or 1.0
+
+    @property
+    def value_unit(self) -> float:
+        """Loss of scores that match all targets to six digits."""
+        return 0.5 * self._least_slope**2
+
+    @property
+    def _least_slope(self) -> float:
+        """Norm of slopes that have no unit: ratings that equal their mean leave rounding alone."""
+        weights = 1.0 if self.weights is None else self.weights
+        return 1e-6 * float(np.linalg.norm(self.targets * weights))
 
     def damping_of(self, theta: Floats, step: Floats) -> Floats:
         """Length at which each user may take its Newton step: see `solve_rows`."""

@@ -54,6 +54,11 @@ class PropagatedConvex(FactorObjective):
         """Weight of the columns of each row in the penalty."""
         return self.ridge.of_factors(self.layout)
 
+    @property
+    def value_unit(self) -> float:
+        """That of the inner objective."""
+        return self.inner.value_unit
+
     def propagate(self, theta: Floats) -> Floats:
         """Rows that scores are products of, from and to NumPy."""
         table = self.backend.asarray(theta)

@@ -194,7 +194,8 @@ class WeightedObjective(WeightedConvex):
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
         slopes = self.confidence.astype(np.float64, copy=False) * self.cell_weights
-        return float(np.linalg.norm(slopes))
+        # Where nothing is observed, zero is the best score of all pairs: there is no unit.
+        return float(np.linalg.norm(slopes)) or 1.0
 
     def with_factors(self, n_factors: int) -> Self:
         """Return the same objective for another number of latent columns."""

@@ -140,3 +140,18 @@ def test_a_saturated_model_never_ends_certified():
     unlearner = InfluenceUnlearner(certify=True)
     model = MatrixFactorization(1, regularization=0.3, unlearner=unlearner, random_state=0).fit(X)
     assert model.forget(users=[3]).forget_report_.guarantee == "residual-bounded"
+
+
+def test_the_gap_of_ratings_that_are_met_exactly_has_a_unit():
+    """What is left of the objective is rounding and what the tolerance of the fit allows."""
+    for matrix in (np.diag([3.0, 0, 0]), np.full((4, 3), 2.5)):
+        fitted = MatrixFactorization(2, loss="squared", random_state=0).fit(matrix)
+        assert fitted.certify().certified
+        assert fitted.certify().relative_gap < 1e-9
+
+
+def test_the_unit_of_the_gap_hides_no_error_that_six_digits_show():
+    matrix = np.full((4, 3), 2.5)
+    fitted = MatrixFactorization(2, loss="squared", random_state=0).fit(matrix)
+    fitted.user_biases_ = fitted.user_biases_ + 2.5e-5
+    assert not fitted.certify().certified

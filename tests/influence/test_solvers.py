@@ -203,3 +203,12 @@ def test_each_iteration_costs_one_product():
     operator = LinearOperator(H.shape, matvec=product, dtype=float)
     solution = trust_region_cg(operator, g, lambda r: r, radius=1e6, rtol=1e-10, max_iter=50)
     assert solution.n_iter == len(calls)
+
+
+def test_a_gradient_whose_square_underflows_is_no_error():
+    """Tolerances of zero are met by nothing else; the products of such numbers are zero."""
+    for size in (1e-170, 1e-200):
+        solution = solve("trust-ncg", np.eye(2), np.full(2, size))
+        assert solution.status is Status.CONVERGED
+        assert np.isfinite(solution.value).all()
+        assert solution.n_iter <= 1
