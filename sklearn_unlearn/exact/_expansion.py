@@ -202,10 +202,15 @@ class Expansion:
         Returns
         -------
         estimate : float
+            Zero where the value is one of T to the last bit, as it is where the rank is below the
+            cut: then only Ritz vectors tell.
         """
         kept, j = self.thick.shape[1], self.size
         T, B = self.projected[kept:j, kept:j], self.projected[kept:j, :n_components]
-        gained = np.linalg.solve(value * np.eye(j - kept) - T, B)
+        try:
+            gained = np.linalg.solve(value * np.eye(j - kept) - T, B)
+        except np.linalg.LinAlgError:
+            return 0.0
         last = gained[self.tail.start - kept : self.tail.stop - kept]
         return float(np.linalg.norm(self.coupling @ last))
 

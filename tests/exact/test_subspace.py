@@ -132,6 +132,17 @@ def test_every_copy_of_a_value_is_found():
         np.testing.assert_allclose(found.values[:36], expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("rank", [0, 1, 3, K])
+def test_an_operator_of_lower_rank_than_asked_for_converges(rank):
+    rng = np.random.default_rng(rank)
+    V = np.linalg.qr(rng.standard_normal((80, rank)))[0]
+    A = V @ np.diag(np.linspace(1.0, 0.5, rank)) @ V.T
+    found = cold_subspace(dense_product(A), len(A), width=WIDTH, tol=1e-10, **SETTINGS)
+    assert found.converged and found.rank(K) == rank
+    np.testing.assert_allclose(found.values[:rank], np.linspace(1.0, 0.5, rank), atol=1e-9)
+    np.testing.assert_allclose(of_subspace(found, rank), V @ V.T, atol=1e-9)
+
+
 def test_rank_and_gap_of_data_of_low_rank():
     rng = np.random.default_rng(0)
     V = np.linalg.qr(rng.standard_normal((80, 3)))[0]
