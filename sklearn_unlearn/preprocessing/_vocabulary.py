@@ -95,8 +95,10 @@ class Vocabulary:
         return self.ids[place]
 
     def without(self, positions: np.ndarray) -> Vocabulary:
-        """Take out the ids at some positions; the result shares no memory with this one."""
+        """Take out the ids at some positions; if there are any, no memory is shared with this."""
         keep = ~np.isin(self.positions, positions)
+        if keep.all():
+            return self
         return Vocabulary(self.ids[keep], self.positions[keep], self.size, self.kind)
 
 

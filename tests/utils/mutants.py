@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 from scipy import sparse
@@ -343,6 +344,44 @@ class WritesToTheCallersData(RidgeRecommender):
         super().fit(X, sample_weight=sample_weight)
         (X.data if sparse.issparse(X) else X)[0] += 1
         return self
+
+
+@caught_by("forget_until_nothing_is_left")
+class CannotLoseTheLast(RidgeRecommender):
+    """Fails where a solver meets a large operator of zeros, as ARPACK does."""
+
+    def _forget(self, retained, request):
+        if not retained.n_interactions and min(retained.shape) > 64:
+            raise np.linalg.LinAlgError("Singular matrix")
+        return super()._forget(retained, request)
+
+
+@caught_by("forget_until_nothing_is_left")
+class RemembersTheLast(RidgeRecommender):
+    def _forget(self, retained, request):
+        state = super()._forget(retained, request)
+        return state if retained.n_interactions else {"forget_report_": state["forget_report_"]}
+
+
+@caught_by("forget_until_nothing_is_left")
+class StopsNearTheEnd(RidgeRecommender):
+    def _forget(self, retained, request):
+        state = super()._forget(retained, request)
+        few = np.count_nonzero(retained.user_degrees) == 1
+        return {"forget_report_": state["forget_report_"]} if few else state
+
+
+@caught_by("forget_until_nothing_is_left")
+class CannotCertifyNothing(RidgeRecommender):
+    def certify(self):
+        share = 1 / self._interactions.n_interactions
+        return SimpleNamespace(certified=share > 0)
+
+
+@caught_by("forget_until_nothing_is_left")
+class IsNeverCertain(RidgeRecommender):
+    def certify(self):
+        return SimpleNamespace(certified=False)
 
 
 @caught_by("forget_on_read_only_memmap")

@@ -120,7 +120,12 @@ class KeepsIds(RecommenderPipeline):
 
 
 @caught_through_positions("forget_user")
-@caught_by("are_erased", "forget_everything", "of_emptied_users_are_erased")
+@caught_by(
+    "are_erased",
+    "forget_everything",
+    "forget_until_nothing_is_left",
+    "of_emptied_users_are_erased",
+)
 class KeepsAllIds(KeepsIds):
     def _keeps(self, interactions, users, items):
         return True
@@ -142,6 +147,18 @@ class KeepsIdsOfUsersEmptiedByItems(KeepsIds):
 class KeepsTheIdsOfManyUsers(KeepsIds):
     def _keeps(self, interactions, users, items):
         return np.size(users) > 30
+
+
+@caught_by("forget_until_nothing_is_left")
+class CannotLoseTheLast(RecommenderPipeline):
+    """Fails where a solver meets a large operator of zeros, as ARPACK does."""
+
+    def forget(self, interactions=None, **kwargs):
+        super().forget(interactions, **kwargs)
+        data = self.steps[-1][1]._interactions
+        if not data.n_interactions and min(data.shape) > 64:
+            raise np.linalg.LinAlgError("Singular matrix")
+        return self
 
 
 @caught_by("of_emptied_users_are_erased")

@@ -130,8 +130,8 @@ def test_every_check_of_ids_has_a_mutant_and_is_public():
     public = set(estimator_checks.__all__)
     assert own | {check for check, _ in ENCODER_MUTANTS} < public
     of_positions = {name for name, _ in yield_forget_checks(RidgeRecommender())}
-    assert len(of_positions) == 34 and len(of_positions - set(names)) == 3
-    assert len(names) == len(set(names)) == 46
+    assert len(of_positions) == 35 and len(of_positions - set(names)) == 4
+    assert len(names) == len(set(names)) == 47
 
 
 def test_steps_and_memory_are_asked_of_those_that_have_them():
@@ -142,7 +142,7 @@ def test_steps_and_memory_are_asked_of_those_that_have_them():
             return tags
 
     names = {name for name, _ in yield_forget_checks(Plain())}
-    assert len(names) == 44
+    assert len(names) == 45
     assert not any(name.endswith("are_refused") or name.endswith("is_refused") for name in names)
 
 

@@ -6,7 +6,7 @@ here, small and deterministic. Estimators tagged ``exact`` must equal a refit to
 leave 2 % of the distance between doing nothing and the refit.
 
 An estimator whose tag ``input_tags.two_d_array`` is False takes tables of events with ids, as a
-pipeline with an encoder does. The same checks then speak to it in ids, three of them in a version
+pipeline with an encoder does. The same checks then speak to it in ids, four of them in a version
 of their own, and the ``check_ids_*`` are added: an id that is forgotten is gone, and no id is shown
 to whoever did not pass it. A refit then gives other positions to the ids that remain, so that what
 an estimator draws by position must not decide where it ends. `check_encoder` holds an encoder alone
@@ -15,6 +15,10 @@ to its part of that.
 
 from __future__ import annotations
 
+from sklearn_unlearn.utils.estimator_checks._emptying import (
+    check_forget_until_nothing_is_left,
+    check_ids_forget_until_nothing_is_left,
+)
 from sklearn_unlearn.utils.estimator_checks._encoder import (
     check_encoder_failures_change_nothing,
     check_encoder_forgets_users,
@@ -129,6 +133,7 @@ __all__ = [
     "check_forget_tags",
     "check_forget_unfitted",
     "check_forget_unknown_is_named",
+    "check_forget_until_nothing_is_left",
     "check_forget_user",
     "check_forget_writes_nothing_in_place",
     "check_forgetting",
@@ -137,6 +142,7 @@ __all__ = [
     "check_ids_are_not_shown",
     "check_ids_failures_change_nothing",
     "check_ids_forget_everything",
+    "check_ids_forget_until_nothing_is_left",
     "check_ids_input_is_not_aliased",
     "check_ids_invalid_requests_are_atomic",
     "check_ids_memory_is_refused",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from sklearn_unlearn.utils.estimator_checks._emptying import (
+    check_forget_until_nothing_is_left,
+    check_ids_forget_until_nothing_is_left,
+)
 from sklearn_unlearn.utils.estimator_checks._id_answers import (
     check_ids_forget_everything,
     check_ids_new_users_are_folded_in,
@@ -77,6 +81,7 @@ CHECKS = (
     check_forget_order_is_irrelevant,
     check_forget_random_states,
     check_forget_sequential_equals_batch,
+    check_forget_until_nothing_is_left,
     check_forget_user,
     check_refit_after_forget_is_fresh,
     check_forget_empty_request,
@@ -108,6 +113,7 @@ CHECKS = (
 # What asks about positions as such has a version of its own for estimators that take events.
 IN_IDS = {
     check_forget_everything: check_ids_forget_everything,
+    check_forget_until_nothing_is_left: check_ids_forget_until_nothing_is_left,
     check_forget_invalid_requests_are_atomic: check_ids_invalid_requests_are_atomic,
     check_forget_unknown_is_named: check_ids_unknown_is_named,
 }

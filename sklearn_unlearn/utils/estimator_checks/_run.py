@@ -55,7 +55,7 @@ def yield_forget_checks(estimator: Any) -> Iterator[tuple[str, Callable[[], None
     >>> pipeline = make_recommender_pipeline(InteractionEncoder(), MatrixFactorization())
     >>> of_ids = [name for name, _ in yield_forget_checks(pipeline)]
     >>> len(names), len(of_ids), "check_ids_are_erased" in of_ids
-    (34, 46, True)
+    (35, 47, True)
     """
     label = type(estimator).__name__
     if get_tags(estimator).input_tags.two_d_array:
