@@ -114,8 +114,8 @@ def check_emptied(model, shape):
     assert joblib.hash(vars(loaded)) == before
 
 
-def empty(model, shape, only=None):
-    X = data_of(model, shape)
+def empty(model, shape, only=None, dtype=np.float64):
+    X = data_of(model, shape).astype(dtype)
     model = clone(model).set_params(**({"random_state": 0} if has_seed(model) else {})).fit(X)
     for name, requests in requests_of(X).items():
         if only is None or name in only:
@@ -133,6 +133,11 @@ def has_seed(model):
 @pytest.mark.parametrize("name", FACTOR_MODELS)
 def test_factor_models_forget_to_the_last(name, shape):
     empty(FACTOR_MODELS[name], shape)
+
+
+@pytest.mark.parametrize("name", FACTOR_MODELS)
+def test_models_of_single_precision_forget_to_the_last(name):
+    empty(FACTOR_MODELS[name], SHAPES[0], only=["items in the end"], dtype=np.float32)
 
 
 @shapes
@@ -168,7 +173,9 @@ def test_sweeps_forget_to_the_last(strategy, name):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_of_every_factor_model_forgets_to_the_last(strategy, name, shape):
     model = {**FACTOR_MODELS, **UNFINISHED}[name]
-    empty(clone(model).set_params(unlearner=STRATEGIES[strategy]), shape)
+    # Of a model that is no optimum, a request that leaves something may fail, and then says so.
+    only = ["users", "items", "pairs"] if strategy == "strict" and name in UNFINISHED else None
+    empty(clone(model).set_params(unlearner=STRATEGIES[strategy]), shape, only)
 
 
 @pytest.mark.slow
