@@ -133,11 +133,12 @@ def test_every_copy_of_a_value_is_found():
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, K])
-def test_an_operator_of_lower_rank_than_asked_for_converges(rank):
+@pytest.mark.parametrize("width", [WIDTH, 16])
+def test_an_operator_of_lower_rank_than_asked_for_converges(rank, width):
     rng = np.random.default_rng(rank)
-    V = np.linalg.qr(rng.standard_normal((80, rank)))[0]
+    V = np.linalg.qr(rng.standard_normal((200, rank)))[0]
     A = V @ np.diag(np.linspace(1.0, 0.5, rank)) @ V.T
-    found = cold_subspace(dense_product(A), len(A), width=WIDTH, tol=1e-10, **SETTINGS)
+    found = cold_subspace(dense_product(A), len(A), width=width, tol=1e-10, **SETTINGS)
     assert found.converged and found.rank(K) == rank
     np.testing.assert_allclose(found.values[:rank], np.linspace(1.0, 0.5, rank), atol=1e-9)
     np.testing.assert_allclose(of_subspace(found, rank), V @ V.T, atol=1e-9)
