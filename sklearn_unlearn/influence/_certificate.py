@@ -7,9 +7,13 @@ variational form of :math:`\lambda \|X\|_*`, so a factor model with an L2 penalt
 factorisation of a *convex* problem in the scores. Rows may have weights of their own: with
 :math:`L_u, L_i` the diagonal penalties, everything is said of :math:`L_u^{1/2} X L_i^{1/2}`.
 
-    primal  sum l(x) + ||L_u^1/2 X L_i^1/2||_* + sum ridge b^2 / 2
+    convex  sum l(x) + ||L_u^1/2 X L_i^1/2||_* + sum ridge b^2 / 2
     dual    sum -l*(rho) - (||rho 1||^2 / ridge_u + ||rho' 1||^2 / ridge_i) / 2
             for every rho with ||L_u^-1/2 rho L_i^-1/2|| <= 1
+
+The objective J of the model's own factors is never below the convex value of their scores, and both
+have the same minimum: J less the dual bounds how far J is above its minimum. Factors out of balance,
+``P c`` and ``Q / c``, have the same scores and a larger J.
 
 Where rows are propagated before they are multiplied, scores are linear in the positive semidefinite
 matrix :math:`M = \theta\theta'`. The nuclear norm is then the trace, and rho has to keep all
@@ -46,8 +50,9 @@ class OptimalityCertificate:
         stationary model is globally optimal if and only if it is at most 1.
 
     relative_gap : float
-        Duality gap over the objective: the objective is at most this share above its minimum. Where
-        all ratings are met to six digits and more, the objective at six digits is the unit.
+        Objective of the model's own factors less a dual value, over the objective: it is at most
+        this share above its minimum. Where all ratings are met to six digits
+        and more, the objective at six digits is the unit.
 
     rank : int
         Rank of the factors. A rank equal to `n_factors` means that `n_factors` limits the model.
@@ -121,7 +126,8 @@ def certify(objective: FactorObjective, theta: Floats, tol: float = 1e-6) -> Opt
         else spectral_norm_bound(residual)
     )
     singular = objective.score_spectrum(theta)
-    primal = objective.convex_value(theta, float(singular.sum()))
+    # The model's own factors, not the best factors of their scores: fold-in reads one side alone.
+    primal = objective.value(theta)
     shrink = min(1.0, 1.0 / ratio) if ratio > 0 else 1.0
     dual = objective.dual_value(theta, shrink)
     # Both values are sums of n terms, each rounded.

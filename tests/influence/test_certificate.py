@@ -6,11 +6,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_unlearn import MatrixFactorization
+from sklearn_unlearn import ALS, MatrixFactorization
+from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
-from tests.problems import Problem, labels, low_rank_labels, ratings
+from tests.objectives.pairwise_twin import PairwiseProblem
+from tests.problems import Problem, WeightedProblem, labels, low_rank_labels, ratings
 
 WELL_POSED = [
     Problem("logistic", low_rank_labels(0, 14, 11), n_factors=11, regularization=1.5),
@@ -76,15 +78,56 @@ def test_prediction_bound_is_honest_wherever_training_stopped(seed, loss, regula
     assert distance <= certificate.prediction_bound + 1e-9
 
 
-def test_gap_bounds_the_distance_of_the_convex_value_to_its_minimum():
-    problem = WELL_POSED[0]
+BALANCED = [
+    *WELL_POSED,
+    Problem(
+        "scaled", ratings(2, 12, 10), "squared", 10, 2.0, fit_bias=False, frequency_scaling=0.5
+    ),
+    WeightedProblem("all pairs", abs(ratings(3, 12, 10, 0.4)), n_factors=10, regularization=5.0),
+    PairwiseProblem(
+        "pairs", abs(low_rank_labels(4, 14, 11, 0.3)), n_factors=11, regularization=0.3
+    ),
+]
+balanced = pytest.mark.parametrize("problem", BALANCED, ids=lambda p: p.name)
+
+
+@balanced
+def test_gap_bounds_the_distance_of_the_objective_to_its_minimum(problem):
     objective, optimum = fitted(problem)
-    lowest = objective.convex_value(optimum, float(objective.score_spectrum(optimum).sum()))
-    for seed in range(10):
+    lowest = objective.value(optimum)
+    for seed in range(5):
         theta = problem.theta(seed, scale=0.3)
         certificate = certify(objective, theta)
-        value = objective.convex_value(theta, float(objective.score_spectrum(theta).sum()))
+        value = objective.value(theta)
         assert value - lowest <= certificate.relative_gap * value * (1 + 1e-9)
+
+
+@balanced
+@pytest.mark.parametrize("multiple", [0.01, 0.9, 3.0])
+def test_factors_out_of_balance_do_not_certify(problem, multiple):
+    """The same scores, and the dual value of the optimum: the gap is what the balance costs."""
+    objective, optimum = fitted(problem)
+    m, k = objective.layout.n_users, problem.n_factors
+    theta = optimum.copy()
+    theta[:m, :k] *= multiple
+    theta[m:, :k] /= multiple
+    assert_allclose(objective.scores(theta), objective.scores(optimum), rtol=1e-9)
+    certificate, value = certify(objective, theta), objective.value(theta)
+    assert not certificate.certified
+    excess = value - objective.value(optimum)
+    assert_allclose(certificate.relative_gap, excess / value, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("multiple", "expected"), [(1, True), (3, False), (100, False)])
+def test_a_model_whose_fold_in_disagrees_with_its_factors_does_not_certify(multiple, expected):
+    X = make_interactions(50, 40, n_interactions=500, feedback="implicit", random_state=0)
+    settings = {"regularization": 40.0, "alpha": 20.0}
+    refit = ALS(16, random_state=0, **settings).fit(X)
+    factors = refit.user_factors_ * multiple, refit.item_factors_ / multiple
+    model = ALS.from_factors(*factors, X, **settings)
+    own = model.user_factors_ @ model.item_factors_.T
+    off = np.linalg.norm(model.decision_function(X) - own) / np.linalg.norm(own)
+    assert model.certify().certified is expected is bool(off < 1e-3)
 
 
 def test_an_under_trained_model_does_not_certify():
