@@ -64,6 +64,8 @@ class ConvexObjective(SparseObjective):
         self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
     ) -> float:
         """Upper bound of the norm of the part of the residual operator that removed cells held."""
+        if self.ridge.row_weights is not None:
+            return float("inf")  # as for its change; slopes would have weights of their own too
         scores = np.einsum("nk,nk->n", theta[users], theta[items + self.layout.n_users])
         slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
         return norm_bound(slopes, users, items) / self.ridge.factors

@@ -245,6 +245,8 @@ class PairwiseObjective(ConvexObjective):
 
         With a cell go its comparisons; those that it kept from counting come in.
         """
+        if self.ridge.row_weights is not None:
+            return float("inf")  # as for the change of the operator
         m, share = self.layout.n_users, 1.0 / max(self.counted.shape[1], 1)
         drawn = self._draws_of(users, items)
         groups, slots = self._drew(users, items)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from tests.problems import PROBLEMS, SOLVED, optimum
+from tests.problems import PROBLEMS, SOLVED, Problem, labels, optimum, ratings
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -83,3 +83,19 @@ def test_bound_does_not_depend_on_the_unit_of_the_objective(problem):
     assert 0 < bound < np.inf
     assert_allclose(smaller.prediction_bound(theta, 0.9, 0.01 * 0.02), bound, rtol=1e-10)
     assert smaller.prediction_bound(theta, 0.9, 0.02) > bound
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+@pytest.mark.parametrize("weights", [None, np.linspace(1, 40, 9)], ids=["plain", "weighted"])
+def test_the_bound_of_what_removed_cells_held_knows_the_weights_of_users(loss, weights):
+    matrix = labels(5, 9, 8) if loss == "logistic" else ratings(5, 9, 8)
+    problem = Problem("", matrix, loss, fit_bias=False, global_mean=False, weights=weights)
+    objective, theta = problem.objective(), problem.theta()
+    gone = np.argwhere(matrix)[[0, 4, 9, 17]]
+    held = np.zeros(matrix.shape)
+    dense = objective.residual_operator(theta) @ np.eye(8)
+    held[tuple(gone.T)] = dense[tuple(gone.T)]
+    rest = np.where(held != 0, 0.0, matrix)
+    bound = problem.objective(matrix=rest).removed_residual(theta, *gone.T, matrix[tuple(gone.T)])
+    assert 0 < np.linalg.norm(held, 2) <= bound
+    assert weights is not None or bound < np.inf

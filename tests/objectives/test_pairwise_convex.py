@@ -126,6 +126,22 @@ def test_bounds_of_the_residual_are_upper_bounds_of_what_changes(problem, seed):
     assert 0 < np.linalg.norm(change, 2) <= bound < np.inf
 
 
+@pytest.mark.parametrize("weights", [None, np.full(8, 30.0)], ids=["scaled", "weighted"])
+def test_with_weights_of_their_own_rows_the_removed_part_stays_bounded(weights):
+    """Users of weight 30 hold 30 times the slope: a bound that leaves them out is none."""
+    scaling = 0.5 if weights is None else 0.0
+    problem = PairwiseProblem(
+        "heavy", counts(9, 8, 7, 0.4), weights=weights, frequency_scaling=scaling, fit_bias=False
+    )
+    theta, gone = problem.theta(0), np.argwhere(problem.matrix)[:3]
+    rest = problem.without(gone)
+    users, items = row_penalties(problem)
+    removed = problem.twin().slopes(theta) - rest.twin().slopes(theta)
+    removed /= np.sqrt(users[:, None] * items)
+    bound = rest.objective().removed_residual(theta, *gone.T, problem.matrix[tuple(gone.T)])
+    assert np.linalg.norm(removed, 2) <= bound
+
+
 def test_the_bound_grows_where_comparisons_are_already_decided():
     problem = SOLVED[0]
     objective, theta = problem.objective(), problem.theta(scale=0.3)
