@@ -12,8 +12,8 @@ factorisation of a *convex* problem in the scores. Rows may have weights of thei
             for every rho with ||L_u^-1/2 rho L_i^-1/2|| <= 1
 
 The objective J of the model's own factors is never below the convex value of their scores, and both
-have the same minimum: J less the dual bounds how far J is above its minimum. Factors out of balance,
-``P c`` and ``Q / c``, have the same scores and a larger J.
+have the same minimum: J less the dual bounds how far J is above its minimum. Factors out of
+balance, ``P c`` and ``Q / c``, have the same scores and a larger J.
 
 Where rows are propagated before they are multiplied, scores are linear in the positive semidefinite
 matrix :math:`M = \theta\theta'`. The nuclear norm is then the trace, and rho has to keep all

@@ -13,9 +13,9 @@ from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
 from sklearn_unlearn.influence._newton import NewtonSettings
 from sklearn_unlearn.influence._operators import HorizontalProjector
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
-from sklearn_unlearn.influence._rank import complete_rank
 from sklearn_unlearn.influence._refit import RefitUnlearner
 from sklearn_unlearn.objectives import FactorObjective
+from sklearn_unlearn.objectives._rank import complete_rank
 
 __all__ = ["REFINE", "Ending", "gradient_norm"]
 
@@ -23,6 +23,8 @@ Floats = NDArray[Any]
 
 # The last resort before a refit: as many steps as a fit would take.
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
+# A request that asks for more columns than this is better served by a refit.
+MAX_COLUMNS = 8
 
 
 def gradient_norm(problem: ForgetProblem, theta: Floats, tilt: Floats | None) -> float:
@@ -93,6 +95,7 @@ class Ending:
             problem.n_free,
             problem.goal(self.tol, first),
             settings,
+            MAX_COLUMNS,
         )
         outcome = replace(outcome, slack=completion.slack)
         if completion.results:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.influence._outcomes import Spent, count_changed
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
-from sklearn_unlearn.influence._rank import change_bound
+from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._solvers import Status
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
@@ -174,7 +174,7 @@ def unlearn_locally(
     if not local.complete:
         return None, local.theta, Spent(before, local.n_steps, local.n_products)
     left = local.gradient_norm[1] + problem.gradient_norm
-    slack = problem.slack - change_bound(problem, local.theta, local.support)
+    slack = slack_after(problem, local.theta, local.support)
     outcome = ForgetOutcome(
         local.theta,
         "influence",

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence._newton import NewtonResult
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.utils._interactions import sorted_union
@@ -18,6 +17,23 @@ from sklearn_unlearn.utils._interactions import sorted_union
 __all__ = ["ForgetOutcome", "ForgetProblem", "Unlearner"]
 
 Floats = NDArray[Any]
+
+
+class Refitted(Protocol):
+    """Where a fit ended, as far as a strategy cares."""
+
+    @property
+    def theta(self) -> Floats: ...
+    @property
+    def gradient_norm(self) -> tuple[float, float]: ...
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def n_products(self) -> int: ...
+    @property
+    def converged(self) -> bool: ...
+    @property
+    def slack(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class ForgetProblem:
         Upper bound of the norm of the gradient of J_D at `theta`.
 
     slack : float
-        1 minus the norm of the residual matrix beyond the used factors: see `_rank`.
+        How far the residual matrix is from asking for another column: see `objectives._rank`.
 
     n_free : int
         Latent columns that the model has and does not use.
@@ -78,7 +94,7 @@ class ForgetProblem:
     slack: float
     n_free: int
     local: bool
-    refit: Callable[[], NewtonResult]
+    refit: Callable[[], Refitted]
     sums: tuple[Floats, ...] = ()
     gtol: float = np.inf
 

@@ -49,4 +49,5 @@ class RefitUnlearner(BaseEstimator):
             (before, refitted.gradient_norm[1]),
             refitted.gradient_norm[1],
             refitted.converged,
+            refitted.slack,
         )

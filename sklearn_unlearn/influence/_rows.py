@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._local import largest
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
-from sklearn_unlearn.influence._rank import change_bound
 from sklearn_unlearn.influence._row_request import RowRequest
+from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.objectives._weighted_rows import gradient_of, sweep
 from sklearn_unlearn.utils._interactions import sorted_union
@@ -97,8 +97,8 @@ def outcome_of(problem: ForgetProblem, result: RowsResult, method: str) -> Forge
     if result.tilted:
         status += "; the gradient that training left counts as zero"
     slack = 0.0
-    if problem.n_free and result.complete and not everywhere:
-        slack = problem.slack - change_bound(problem, result.theta, result.support)
+    if result.complete and not everywhere:
+        slack = slack_after(problem, result.theta, result.support)
     return ForgetOutcome(
         result.theta,
         method,

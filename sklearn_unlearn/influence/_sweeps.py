@@ -259,7 +259,7 @@ class SweepUnlearner(BaseEstimator):
 
     def _complete_rank(self, problem: ForgetProblem, outcome: ForgetOutcome) -> ForgetOutcome:
         """Rows cannot bring a column back that all of them lack."""
-        if self.tol is None or not problem.n_free:
+        if self.tol is None:
             return outcome
         return self._ending(problem).complete_rank(outcome)
 

@@ -177,7 +177,7 @@ class InfluenceUnlearner(BaseEstimator):
             outcome = self._unlearn_everywhere(problem, theta, emptied_norm, tilt, spent)
         finished = tilt is None and not self._tilts(problem)
         finished = finished and outcome.guarantee == "residual-bounded"
-        if finished and problem.n_free:
+        if finished:
             outcome = self._ending(problem).complete_rank(outcome, REFINE)
         if self.certify and outcome.guarantee != "refit":
             width = outcome.theta.shape[1] - problem.objective.layout.width

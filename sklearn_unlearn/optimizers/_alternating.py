@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings
 from sklearn_unlearn.influence._solvers import Status
 from sklearn_unlearn.influence.backends import norm, to_numpy
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.objectives._weighted_rows import ROW_STEPS, sweep
+from sklearn_unlearn.optimizers._fit import FitResult, OnStep, leave_saddles, minimize_from
 from sklearn_unlearn.utils._random import hashed_normal
 
 __all__ = ["minimize_alternating"]
@@ -30,8 +30,8 @@ def minimize_alternating(
     max_iter: int,
     n_sweeps: int,
     dtype: DTypeLike = np.float64,
-    on_step: Callable[[int, float, float, int], None] | None = None,
-) -> NewtonResult:
+    on_step: OnStep | None = None,
+) -> FitResult:
     """Minimise a weighted objective to a gradient tolerance.
 
     Parameters
@@ -59,7 +59,7 @@ def minimize_alternating(
 
     Returns
     -------
-    result : NewtonResult
+    result : FitResult
     """
     m, k = objective.layout.n_users, objective.layout.n_factors
     theta = np.zeros(objective.layout.shape, dtype)
@@ -71,12 +71,13 @@ def minimize_alternating(
     sums = objective.sums(theta)
     for _ in range(n_sweeps):
         sums = sweep(objective, theta, sums, np.arange(m), items, n_steps=ROW_STEPS)
-    gtol = tol * objective.gradient_scale
+    settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
     if not max_iter:
         point = objective.at(theta)
         left = norm(point.gradient)
         ends = to_numpy(theta), point.value, (left, left)
-        return NewtonResult(*ends, 0, 0, Status.CONVERGED, left <= gtol)
-    settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
+        met = bool(left <= tol * objective.gradient_scale)
+        result = NewtonResult(*ends, 0, 0, Status.CONVERGED, met)
+        return leave_saddles(objective, result, tol, settings)
     start = to_numpy(theta).astype(np.float64)
-    return newton(objective, start, gtol, settings, on_step=on_step)
+    return minimize_from(objective, start, tol, settings, on_step)

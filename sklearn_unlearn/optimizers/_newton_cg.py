@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.influence._newton import NewtonSettings
 from sklearn_unlearn.objectives import FactorObjective
+from sklearn_unlearn.optimizers._fit import FitResult, OnStep, minimize_from
 from sklearn_unlearn.optimizers._start import spectral_start
 
 __all__ = ["minimize_newton_cg"]
@@ -17,8 +16,8 @@ def minimize_newton_cg(
     seed: int,
     tol: float,
     max_iter: int,
-    on_step: Callable[[int, float, float, int], None] | None = None,
-) -> NewtonResult:
+    on_step: OnStep | None = None,
+) -> FitResult:
     """Minimise an objective to a gradient tolerance.
 
     Parameters
@@ -40,8 +39,8 @@ def minimize_newton_cg(
 
     Returns
     -------
-    result : NewtonResult
+    result : FitResult
     """
     settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
     start = spectral_start(objective, seed)
-    return newton(objective, start, tol * objective.gradient_scale, settings, on_step=on_step)
+    return minimize_from(objective, start, tol, settings, on_step)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
 from sklearn_unlearn.objectives import FactorObjective
 from sklearn_unlearn.objectives._extremal import lowest_eigenpairs, top_singular
+from sklearn_unlearn.objectives._rank import lowest_along
 from sklearn_unlearn.utils._random import hashed_normal
 
 __all__ = ["spectral_start"]
@@ -62,13 +63,14 @@ def spectral_start(objective: FactorObjective, seed: int) -> Floats:
     gains = np.maximum(values - 1.0, 0.0)
     n_noise = np.arange(layout.shape[0])[:, None], np.arange(layout.n_factors)
     noise = _NOISE * hashed_normal(seed, *n_noise)
-    best_value, best = np.inf, layout.pack(noise, biases)
-    for scale in 4.0 ** np.arange(-1, 4):
+    flat = layout.pack(np.zeros_like(noise), biases)
+    if not gains.any():
+        return flat
+
+    def start(scale: float) -> Floats:
         Z = objective.factors_of(-left, np.sqrt(scale * gains), right)
-        spread = np.sqrt(np.mean(Z**2)) if gains.any() else 1.0
-        theta = layout.pack(Z + max(spread, 1e-3) * noise, biases)
-        value = objective.value(theta)
-        if value >= best_value:
-            break
-        best_value, best = value, theta
-    return best
+        return layout.pack(Z + max(np.sqrt(np.mean(Z**2)), 1e-3) * noise, biases)
+
+    # What is worse than no factors at all is no start: Newton's method could fall back to zero.
+    best = lowest_along(objective, objective.value(flat), start)
+    return flat if best is None else best

@@ -25,7 +25,6 @@ from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
     report_of,
-    slack_of,
     to_attributes,
     to_table,
     used_columns,
@@ -89,7 +88,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         Warns
         -----
         NotConvergedWarning
-            If `max_iter` steps did not reach `tol`.
+            If `max_iter` steps did not reach `tol`, or ended at a saddle point.
         """
         before = self.__dict__.copy()
         try:
@@ -107,31 +106,41 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         _check_sides(X)
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
-        state, gtol = compute(self, lambda model: model._train(data, seed), stacklevel=5)
-        if not state["converged_"] and self.max_iter:
-            warnings.warn(
-                f"{type(self).__name__} stopped after {state['n_iter_']} steps at a gradient norm "
-                f"of {state['gradient_norm_']:.2e}; {gtol:.2e} was asked for. Raise max_iter, "
-                "raise regularization, or loosen tol.",
-                NotConvergedWarning,
-                stacklevel=4,  # past `fit` and scikit-learn's wrapper of it
-            )
+        state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
+        if fault and self.max_iter:
+            # Past `fit` and scikit-learn's wrapper of it.
+            warnings.warn(fault, NotConvergedWarning, stacklevel=4)
         return state
 
-    def _train(self, data, seed) -> tuple[dict[str, Any], float]:
-        """Attributes of a fit, and the gradient norm that was asked for."""
+    def _train(self, data, seed) -> tuple[dict[str, Any], str]:
+        """Attributes of a fit, and what it did not reach, if anything."""
         result, objective = self._minimize(data, seed)
         theta = self._canonical(result.theta, objective)
         state = self._attributes(theta, objective, data)
         state.update(
             _interactions=data if self._with_biases else data.bare(),
             _seed=seed,
-            _slack=slack_of(objective, self._parameters(state)),
+            _slack=result.slack,
             n_iter_=max(result.n_steps, 1),
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
         )
-        return state, self.tol * objective.gradient_scale
+        return state, self._fault(result, self.tol * objective.gradient_scale)
+
+    def _fault(self, result, gtol):
+        """Say why a fit has not converged; nothing if it has."""
+        if result.converged:
+            return ""
+        fault = f"{type(self).__name__} stopped after {max(result.n_steps, 1)} steps at "
+        if result.saddle:
+            return fault + (
+                "a saddle point: a minimum has latent columns that the steps did not reach. "
+                "Raise max_iter, or raise regularization."
+            )
+        return fault + (
+            f"a gradient norm of {result.gradient_norm[1]:.2e}; {gtol:.2e} was asked for. "
+            "Raise max_iter, raise regularization, or loosen tol."
+        )
 
     def certify(self, tol=1e-6):
         """Check for global optimality, and bound the distance to any refit.
@@ -186,12 +195,10 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         if outcome.method == "refit":
             theta = self._canonical(outcome.theta, whole)
             state = self._attributes(theta, whole, retained)
-            slack = slack_of(whole, self._parameters(state))
         else:
             state = self._attributes(outcome.theta, whole, retained, used, outcome.sums)
-            slack = outcome.slack
         state.update(
-            _slack=slack,
+            _slack=outcome.slack,
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
             forget_report_=report_of(

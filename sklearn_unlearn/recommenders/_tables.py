@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 import numpy as np
 
 from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.influence._operators import canonical_rotation
-from sklearn_unlearn.influence._rank import missing_directions
 
 __all__ = [
     "canonical",
     "is_saturated",
     "report_of",
-    "slack_of",
     "to_attributes",
     "to_table",
     "used_columns",
@@ -109,16 +106,6 @@ def report_of(outcome, request, *, saturated):
         residual=after / before if before > 0 else 0.0,
         seconds=time.perf_counter() - request.started,
     )
-
-
-def slack_of(objective, state) -> float:
-    """1 minus the norm of the residual matrix beyond the used factors; 0 if none is free."""
-    if is_saturated(state) or not objective.layout.n_factors:
-        return 0.0
-    used = used_columns(state["item_factors_"])
-    narrow = objective.with_factors(state["item_factors_"][:0, used].shape[1])
-    theta = to_table(SimpleNamespace(**state), narrow.layout, used)
-    return 1 - missing_directions(narrow, theta)[0]
 
 
 def is_saturated(state):

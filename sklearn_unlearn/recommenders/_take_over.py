@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.recommenders._tables import slack_of
+from sklearn_unlearn.objectives._rank import slack_of
 from sklearn_unlearn.utils._random import draw_seed
 
 __all__ = ["TakeOverMixin", "refuse", "taken_over"]
@@ -262,13 +262,15 @@ def taken_over(cls, factors, X, name, settings):
     unmet = (data.item_degrees == 0) & ~objective.is_drawn(np.arange(data.n_items))
     table[np.concatenate([data.user_degrees == 0, unmet])] = 0
     norm = float(np.linalg.norm(objective.gradient(table)))
+    stationary = norm <= model.tol * objective.gradient_scale
+    slack = slack_of(objective, table) if stationary else 0.0
     state = model._attributes(table, objective, data)
     state.update(
         _interactions=data,
-        _slack=slack_of(objective, model._parameters(state)),
+        _slack=slack,
         _taken_over=True,
         n_iter_=1,
-        converged_=norm <= model.tol * objective.gradient_scale,
+        converged_=stationary and slack >= 0,
         gradient_norm_=norm,
     )
     model.__dict__.update(state)

@@ -15,8 +15,8 @@ from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._endings import Ending
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
-from sklearn_unlearn.influence._rank import missing_directions, widen
 from sklearn_unlearn.objectives import _extremal
+from sklearn_unlearn.objectives._rank import missing_direction, widen
 from sklearn_unlearn.optimizers import spectral_start
 from tests.objectives.graph_problems import HEAVY, PROBLEMS, GraphProblem
 from tests.problems import labels, ratings
@@ -189,7 +189,8 @@ def test_slack_is_the_next_eigenvalue(problem):
     values = np.linalg.eigvalsh(C)
     rank = certify(objective, theta).rank
     used = theta @ np.linalg.svd(theta)[2].T[:, :rank]
-    value, left, right = missing_directions(objective.with_factors(rank), used)
+    missing = missing_direction(objective.with_factors(rank), used, 1)
+    value, left, right = missing.value, missing.left, missing.right
     assert_allclose(values[:rank], -1, atol=1e-5)
     assert value == pytest.approx(-values[rank], abs=1e-4)
     vector = np.concatenate([-left, right])
@@ -199,23 +200,27 @@ def test_slack_is_the_next_eigenvalue(problem):
 def test_lanczos_finds_the_same_directions(monkeypatch):
     problem = GraphProblem("large", ratings(65, 60, 50, 0.1), n_factors=4, regularization=4.0)
     objective, theta = fitted(problem, gtol=1e-6)
-    by_lanczos = missing_directions(objective, theta)
+    by_lanczos = missing_direction(objective, theta, 1).value
     monkeypatch.setattr(_extremal, "_DENSE_SIDE", 10_000)
-    dense = missing_directions(objective, theta)
-    assert by_lanczos[0] == pytest.approx(dense[0], rel=1e-3)
+    dense = missing_direction(objective, theta, 1).value
+    assert by_lanczos == pytest.approx(dense, rel=1e-3)
 
 
 @posed
 def test_a_missing_column_lowers_the_objective(problem):
-    narrow = replace(problem, n_factors=1)
-    objective, theta = fitted(narrow, gtol=1e-8)
-    slack, wider, started = widen(objective, theta)
-    if slack >= 0:
-        assert started is theta
-        return
-    assert started.shape[1] == 2
-    assert wider.value(started) < objective.value(theta)
-    assert_allclose(started[:, :1], theta)
+    objective = problem.objective().with_factors(0)
+    theta = np.zeros(objective.layout.shape)
+    for n_columns in (1, 2):
+        missing = missing_direction(objective, theta, 1)
+        if n_columns > 1 and missing.slack >= 0:
+            return
+        assert missing.slack < 0
+        wider, started = widen(objective, theta, missing, 1)
+        assert started.shape[1] == n_columns
+        assert wider.value(started) < objective.value(theta)
+        assert_allclose(started[:, :-1], theta)
+        objective = wider
+        theta = newton(wider, started, 1e-8, NewtonSettings(max_iter=500)).theta
 
 
 @posed

@@ -16,8 +16,8 @@ from sklearn_unlearn.influence._blocks import newton_sweep
 from sklearn_unlearn.influence._endings import gradient_norm
 from sklearn_unlearn.influence._newton import NewtonResult
 from sklearn_unlearn.influence._problem import ForgetOutcome
-from sklearn_unlearn.influence._rank import Completion
 from sklearn_unlearn.influence._solvers import Status
+from sklearn_unlearn.objectives._rank import Completion
 from tests.problems import PROBLEMS
 
 X = make_interactions(60, 40, n_interactions=900, random_state=0)

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_unlearn.influence._certificate import certify
 from sklearn_unlearn.influence._newton import NewtonSettings, newton
-from sklearn_unlearn.influence._rank import missing_directions
 from sklearn_unlearn.objectives._extremal import spectral_norm_bound
+from sklearn_unlearn.objectives._rank import missing_direction
 from sklearn_unlearn.optimizers import minimize_newton_cg
 from tests.problems import WEIGHTED, WEIGHTED_SOLVED, WeightedProblem, all_scores, ratings
 
@@ -245,7 +245,7 @@ def test_the_optimum_certifies(solved):
     assert certificate.spectral_ratio == pytest.approx(1, abs=1e-6)
     assert certificate.relative_gap < 1e-8
     assert 0 < certificate.rank < certificate.n_factors
-    assert missing_directions(objective, theta)[0] < 1
+    assert missing_direction(objective, theta).value < 1
     # The rest of the penalty sits on the factors in equal parts: they cost the nuclear norm.
     assert_allclose(
         objective.value(theta),
