@@ -3,6 +3,7 @@
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
+    "DataWarning",
     "DeviceMemoryWarning",
     "ForgetError",
     "NotConvergedWarning",
@@ -37,6 +38,20 @@ class ForgetError(RuntimeError):
     --------
     >>> from sklearn_unlearn.exceptions import ForgetError
     >>> issubclass(ForgetError, RuntimeError)
+    True
+    """
+
+
+class DataWarning(UserWarning):
+    """Data that can be used as they are, but hardly mean what the caller takes them for.
+
+    Likes without dislikes passed to a model of both, a table of events passed as a matrix, users to
+    recommend to of whom nothing is known, or a score that is the mean over few of the test users.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import DataWarning
+    >>> issubclass(DataWarning, UserWarning)
     True
     """
 

@@ -27,9 +27,15 @@ def check_count(value: Any, name: str) -> int:
     return int(value)
 
 
-def check_interactions(X: Any, name: str) -> sparse.csr_array:
+def check_interactions(X: Any, name: str, ensure_min_samples: int = 1) -> sparse.csr_array:
     """Return a copy of X as a CSR array, sorted, without duplicates and stored zeros."""
-    checked = check_array(X, accept_sparse="csr", dtype=np.float64, input_name=name)
+    checked = check_array(
+        X,
+        accept_sparse="csr",
+        dtype=np.float64,
+        input_name=name,
+        ensure_min_samples=ensure_min_samples,
+    )
     X = sparse.csr_array(checked, copy=True)
     X.sum_duplicates()
     X.eliminate_zeros()

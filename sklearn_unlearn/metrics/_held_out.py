@@ -39,21 +39,64 @@ class HeldOut:
     seen: sparse.csr_array | None = None
 
 
-def is_weak(parts: Parts, X: Any) -> bool:
-    """Tell whether any user of the test events is known."""
-    users = parts.lenient_encoder().encode_pairs(X)[:, 0]
-    return bool((users >= 0).any())
+@dataclass(frozen=True)
+class UserCounts:
+    """How many users the test data hold, and how many of them either protocol can score.
+
+    Parameters
+    ----------
+    n_users : int
+        Users with a positive value of an item that the model knows.
+
+    n_known : int
+        Users that the model knows, with such an item that it was not trained on: they can be scored
+        by weak generalisation.
+
+    n_new : int
+        Users that the model does not know, with two such items or more: they can be scored by
+        strong generalisation alone.
+
+    any_known : bool
+        Whether the model knows any user of the test data.
+    """
+
+    n_users: int
+    n_known: int = 0
+    n_new: int = 0
+    any_known: bool = False
+
+    @property
+    def mostly_known(self) -> bool:
+        """Whether at least half of those that can be scored are known."""
+        if not self.n_known + self.n_new:
+            return self.any_known
+        return self.n_known >= self.n_new
+
+
+def count_users(parts: Parts, X: Any) -> UserCounts:
+    """Count the users of test data, events or rows of a matrix."""
+    if parts.encoder is None:
+        n_positive = np.diff(_positive(_rows(parts, X)).indptr)
+        return UserCounts(int((n_positive > 0).sum()))
+    encoder = parts.lenient_encoder()
+    ids, X = encoder.transform_new_users(X)
+    rows = _positive(_rows(parts, X))
+    n_positive = np.diff(rows.indptr)
+    users = encoder.encode_users(ids)
+    known = users >= 0
+    to_find = np.diff(_not_trained(parts, rows[known], users[known]).indptr)
+    return UserCounts(
+        int((n_positive > 0).sum()),
+        int((to_find > 0).sum()),
+        int((n_positive[~known] >= 2).sum()),
+        bool(known.any()),
+    )
 
 
 def held_out_of_known(parts: Parts, X: Any) -> HeldOut:
     """Weak generalisation: the test events of users that the model was trained on."""
-    rows = parts.entries(parts.lenient_encoder().transform(X))
-    relevant = _positive(check_interactions(rows, "X"))
-    # What was trained on is not recommended, so it cannot be found either: an event may repeat.
-    trained = getattr(parts.recommender, "_interactions", None)
-    if hasattr(trained, "contains"):
-        users = np.repeat(np.arange(relevant.shape[0]), np.diff(relevant.indptr))
-        relevant = keep_entries(relevant, ~trained.contains(users, relevant.indices))
+    relevant = _positive(_rows(parts, parts.lenient_encoder().transform(X)))
+    relevant = _not_trained(parts, relevant, np.arange(relevant.shape[0]))
     if not relevant.nnz:
         raise ValueError(
             "the test events hold no positive value of a user and an item that the model knows and "
@@ -70,7 +113,7 @@ def held_out_of_new(parts: Parts, X: Any, k: int, share: float, seed: int) -> He
         names = getattr(X, "columns", None)
     else:
         X = parts.lenient_encoder().transform_new_users(X)[1]
-    rows = check_interactions(parts.entries(X), "X")
+    rows = _rows(parts, X)
     rows = rows[np.diff(_positive(rows).indptr) >= 2]
     if not rows.shape[0]:
         raise ValueError(
@@ -128,6 +171,26 @@ def choose_held_out(rows: sparse.csr_array, share: float, seed: int) -> NDArray[
     held = np.zeros(rows.nnz, bool)
     held[np.flatnonzero(positive)[rank < n_held[row]]] = True
     return held
+
+
+def _rows(parts: Parts, X: Any) -> sparse.csr_array:
+    """Take a matrix through the entry-wise steps; one without rows as well, which no step takes."""
+    entries = parts.entries(X) if np.shape(X)[0] else X
+    return check_interactions(entries, "X", ensure_min_samples=0)
+
+
+def _not_trained(
+    parts: Parts, rows: sparse.csr_array, users: NDArray[np.int64]
+) -> sparse.csr_array:
+    """Leave out the cells that the model was trained on; row k is that of ``users[k]``.
+
+    Such cells are not recommended, so they cannot be found either: an event may repeat.
+    """
+    trained = getattr(parts.recommender, "_interactions", None)
+    if not hasattr(trained, "contains"):
+        return rows
+    owners = np.repeat(users, np.diff(rows.indptr))
+    return keep_entries(rows, ~trained.contains(owners, rows.indices))
 
 
 def _positive(rows: sparse.csr_array) -> sparse.csr_array:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
+from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.metrics._checks import check_count
-from sklearn_unlearn.metrics._held_out import held_out_of_known, held_out_of_new, is_weak
+from sklearn_unlearn.metrics._held_out import count_users, held_out_of_known, held_out_of_new
 from sklearn_unlearn.metrics._parts import parts_of
 from sklearn_unlearn.metrics._ranking import ndcg_at_k, recall_at_k
 
@@ -41,13 +45,16 @@ class RankingScorer:
                 "Put an InteractionEncoder first and split events, or use split_interactions and "
                 f"{self.metric}_at_k."
             )
+        counts = count_users(parts, X)
         if generalization == "auto":
-            known = parts.encoder is not None and is_weak(parts, X)
-            generalization = "weak" if known else "strong"
+            generalization = "weak" if counts.mostly_known else "strong"
         if generalization == "weak":
             held = held_out_of_known(parts, X)
         else:
             held = held_out_of_new(parts, X, self.k, self.holdout, self.random_state)
+        n_scored = int(np.count_nonzero(np.diff(held.relevant.indptr)))
+        if 2 * n_scored < counts.n_users:
+            _warn_of_few(n_scored, counts.n_users, generalization)
         return float(_METRICS[self.metric](held.source, held.relevant, self.k, held.seen))
 
     def __repr__(self) -> str:
@@ -80,6 +87,13 @@ def make_ranking_scorer(
 
     Relevant is what has a positive value, after the steps between encoder and recommender.
 
+    The splitter decides which of them it can be. Events for weak generalisation have to be
+    *shuffled*: ``cv=KFold(5, shuffle=True, random_state=0)``. The default, ``cv=5``, cuts the table
+    into five blocks; where it is sorted by user, as files of ratings often are, a block holds all
+    events of its users, who are new to the model but for the two at the edges. Strong
+    generalisation takes ``GroupKFold(5)`` with ``groups=events["user"]``, or any splitter of the
+    rows of a matrix.
+
     Parameters
     ----------
     metric : {"ndcg", "recall"}, default="ndcg"
@@ -89,8 +103,10 @@ def make_ranking_scorer(
         Length of the lists.
 
     generalization : {"auto", "weak", "strong"}, default="auto"
-        "auto": strong for matrices; for pipelines over events weak if any test user is known, else
-        strong. "strong" folds in known users as well, as if they were new.
+        "auto": strong for matrices; for pipelines over events, whichever suits most of the test
+        users that can be scored at all: weak if at least as many are known, with an item to be
+        found, as are new, with an item to be folded in and another to be found. "strong" folds in
+        known users as well, as if they were new.
 
     holdout : float, default=0.2
         Strong generalisation: share of each user's relevant items to hold out, rounded. At least
@@ -110,6 +126,12 @@ def make_ranking_scorer(
     TypeError, ValueError
         If a parameter is none of the above. The scorer raises ValueError if no relevant item is
         left to find, or if weak generalisation is asked of a matrix.
+
+    Warns
+    -----
+    DataWarning
+        By the scorer, if it is the mean over less than half of the test users that have a positive
+        value.
 
     See Also
     --------
@@ -165,7 +187,7 @@ def get_ranking_scorer(name: str) -> RankingScorer:
     Returns
     -------
     scorer : callable
-        ``make_ranking_scorer(metric, k)``.
+        ``make_ranking_scorer(metric, k)``; its page says which splitters it needs.
 
     Raises
     ------
@@ -203,6 +225,32 @@ def get_ranking_scorer_names() -> list[str]:
     ['ndcg@5', 'ndcg@10', 'ndcg@20']
     """
     return [f"{metric}@{k}" for metric in _METRICS for k in _USUAL_K]
+
+
+_WHO_IS_SCORED = {
+    "weak": (
+        "users that the model knows, with items that it was not trained on",
+        "Shuffle the events (cv=KFold(5, shuffle=True)), or score users as new ones "
+        "(generalization='strong')",
+    ),
+    "strong": (
+        "users with two or more such items, of which some are folded in and the others are to be "
+        "found",
+        "Leave out users with fewer, and keep all events of a user in one part (cv=GroupKFold(5), "
+        "groups=...)",
+    ),
+}
+
+
+def _warn_of_few(n_scored: int, n_users: int, generalization: str) -> None:
+    who, advice = _WHO_IS_SCORED[generalization]
+    warnings.warn(
+        f"the score is the mean over {n_scored} of {n_users} test users with positive values of "
+        f"items that the model knows; expected most of them, but {generalization} generalisation "
+        f"scores {who}. {advice}.",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:

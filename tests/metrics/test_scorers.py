@@ -27,6 +27,7 @@ from sklearn.preprocessing import Binarizer
 
 from sklearn_unlearn import ALS, MatrixFactorization, UnlearningRecommender
 from sklearn_unlearn.datasets import make_interactions
+from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.metrics import (
     get_ranking_scorer,
     get_ranking_scorer_names,
@@ -254,7 +255,7 @@ def test_new_users_of_events_are_scored_like_their_rows():
         assert value == pytest.approx(naive_strong(als_fold_in(model), rows, "ndcg", 10), rel=1e-9)
 
 
-def test_automatic_choice_is_weak_as_soon_as_one_user_is_known():
+def test_automatic_choice_follows_most_of_the_test_users():
     events = events_of(X)
     pipeline = pipeline_of(clone(IMPLICIT)).fit(events[events["user"] < 140])
     weak, strong, auto = (
@@ -264,16 +265,53 @@ def test_automatic_choice_is_weak_as_soon_as_one_user_is_known():
     assert auto(pipeline, new) == strong(pipeline, new)
     with pytest.raises(ValueError, match="positive value of a user and an item that the model"):
         weak(pipeline, new)
-    # One event that the model was not trained on, of a user that it knows.
-    liked = sparse.coo_array(X[:40]).coords
-    item = int(np.setdiff1d(np.arange(30), liked[1][liked[0] == 3])[0])
-    one = pd.DataFrame({"user": [103], "item": [500 + item], "value": [1.0]})
-    mixed = pd.concat([new, one])
-    assert auto(pipeline, mixed) == weak(pipeline, mixed) == weak(pipeline, one)
+    # Events that the model was not trained on, of users that it knows: one each.
+    first_unseen = (X[:40].toarray() == 0).argmax(axis=1)
+    known = pd.DataFrame({"user": 100 + np.arange(40), "item": 500 + first_unseen, "value": 1.0})
+    for n_known in (1, 19):
+        mixed = pd.concat([new, known[:n_known]])
+        assert auto(pipeline, mixed) == strong(pipeline, mixed)
+    mixed = pd.concat([new, known[:20]])
+    assert auto(pipeline, mixed) == weak(pipeline, mixed) == weak(pipeline, known[:20])
+    # New users with one event each can be scored by neither, and have no say.
+    single = new.drop_duplicates("user")
+    assert auto(pipeline, pd.concat([single, known[:20]])) == weak(pipeline, known[:20])
+    with pytest.raises(ValueError, match="no test user has two positive values"):
+        auto(pipeline, single)
     # Known users may be folded in as if they were new.
     known = events[events["user"] < 140]
     expected = naive_strong(als_fold_in(pipeline[-1]), X[:40].toarray(), "ndcg", 10)
     assert strong(pipeline, known) == pytest.approx(expected, rel=1e-9)
+
+
+def test_blocks_of_a_table_sorted_by_user_are_scored_as_new_users():
+    events = events_of(X).sort_values(["user", "item"])
+    scorers = [
+        make_ranking_scorer("ndcg", 10, generalization=one) for one in ("auto", "strong", "weak")
+    ]
+    pipeline = pipeline_of(clone(IMPLICIT))
+    auto, strong = (cross_val_score(pipeline, events, cv=3, scoring=one) for one in scorers[:2])
+    np.testing.assert_array_equal(auto, strong)
+    with pytest.warns(DataWarning) as caught:
+        cross_val_score(pipeline, events, cv=3, scoring=scorers[2])
+    blocks = [set(events["user"].iloc[test]) for _, test in KFold(3).split(events)]
+    edges = [blocks[0] & blocks[1], blocks[1] & (blocks[0] | blocks[2]), blocks[1] & blocks[2]]
+    assert all(edges)
+    for one, edge, block in zip(caught, edges, blocks, strict=True):
+        said = f"mean over {len(edge)} of {len(block)} test users"
+        assert said in str(one.message) and "Shuffle the events" in str(one.message)
+
+
+def test_score_of_few_rows_says_of_how_many():
+    rows = np.zeros((9, 30))
+    rows[:7, 3] = 1.0
+    rows[:3, 5] = 1.0
+    model = clone(IMPLICIT).fit(X)
+    scorer = get_ranking_scorer("ndcg@10")
+    with pytest.warns(DataWarning, match="mean over 3 of 7 test users .*GroupKFold") as caught:
+        value = scorer(model, rows)
+    assert caught[0].filename == __file__
+    assert value == scorer(model, rows[:6])  # half of them are enough
 
 
 def test_entry_wise_steps_decide_what_is_relevant():
@@ -489,6 +527,8 @@ def test_what_cannot_be_scored_is_said():
     single = sparse.csr_array(np.eye(5, 30))
     with pytest.raises(ValueError, match=r"no test user has two positive values .* Use larger"):
         get_ranking_scorer("ndcg@5")(model, single)
+    with pytest.raises(ValueError, match="no test user has two positive values"):
+        get_ranking_scorer("ndcg@5")(pipeline_of(clone(SIGNED)).fit(EVENTS), EVENTS[:0])
     disliked = EVENTS.assign(value=-1.0)
     pipeline = pipeline_of(clone(SIGNED)).fit(EVENTS)
     with pytest.raises(ValueError, match="the test events hold no positive value"):
