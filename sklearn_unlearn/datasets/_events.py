@@ -27,7 +27,9 @@ class Events:
     """A table of events: who, what, how much and when.
 
     It behaves like a dict of columns (``events["user"]``, ``dict(events)``), so that
-    `InteractionEncoder` and the constructors of frames accept it. Its representation shows no id.
+    `InteractionEncoder` and the constructors of frames accept it; and like a table of rows
+    (``events[:100]``, ``events[[0, 4]]``, ``events[events.value > 3]``), so that scikit-learn's
+    splitters do. Its representation shows no id.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ class Events:
     <Events: 2 events>
     >>> list(events.keys()), len(events)
     (['user', 'item', 'value'], 2)
+    >>> events[[1]]["item"]
+    array(['b'], dtype=object)
     """
 
     user: np.ndarray
@@ -71,8 +75,22 @@ class Events:
         """Return the names of the columns that are there."""
         return list(self.to_dict())
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.to_dict()[name]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of events and of columns: what has a shape, scikit-learn takes for rows."""
+        return len(self.user), len(self.to_dict())
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a column by its name, or the events in some rows: a slice, positions or a mask."""
+        columns = self.to_dict()
+        if isinstance(key, str):
+            if key not in columns:
+                raise KeyError(f"there is no column {key!r}; expected one of {list(columns)}")
+            return columns[key]
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn asks for rows of all columns
+        rows = key if isinstance(key, slice) else _as_rows(key)
+        return Events(**{name: column[rows] for name, column in columns.items()})
 
     def __len__(self) -> int:
         return len(self.user)
@@ -91,6 +109,20 @@ class Events:
     def __repr__(self) -> str:
         suffix = "" if self.timestamp is None else " with timestamps"
         return f"<Events: {len(self)} events{suffix}>"
+
+
+def _as_rows(key: Any) -> np.ndarray:
+    """Return positions of rows, or a mask of them."""
+    rows = np.asarray(key)
+    if not rows.size:
+        rows = rows.astype(np.int64)  # an empty list is float64
+    if isinstance(key, tuple) or rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise TypeError(
+            f"Got {type(key).__name__} as an index of events; expected the name of a column, a "
+            "slice, or a one-dimensional array of positions or booleans. Wrap the position of a "
+            "single event in a list."
+        )
+    return rows
 
 
 def load_interactions(
