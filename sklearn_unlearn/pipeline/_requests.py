@@ -45,9 +45,9 @@ class IdRequest:
 
 
 def as_ids(ids: Any) -> Any:
-    """Wrap a single id in a list."""
+    """Wrap a single id in a list, a scalar of pyarrow as well."""
     single = isinstance(ids, str | bytes | Integral | UUID) and not isinstance(ids, bool | np.bool_)
-    return [ids] if single else ids
+    return [ids] if single or hasattr(ids, "as_py") else ids
 
 
 def read_request(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set, ValuesView
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,16 +153,21 @@ def _as_column(data: Any, name: str) -> Any:
 
 
 def read_column(data: Any, name: str) -> Any:
-    """Accept an array, a list or a series of a frame library; refuse scalars and text."""
+    """Accept whatever Python, NumPy or a frame library holds one column in; refuse scalars.
+
+    Sequences and sets become lists (keys and values of a dict among them), series, indexes and
+    arrays of frame libraries a wrapped series. Text is a scalar.
+    """
     import narwhals as nw
 
     if isinstance(data, np.ndarray):
         if data.ndim == 1:
             return data
-    elif isinstance(data, list | tuple | set | frozenset | range):
-        return list(data)
+    elif isinstance(data, Sequence | Set | ValuesView):
+        if not isinstance(data, str | bytes | bytearray | memoryview):
+            return [one.as_py() if hasattr(one, "as_py") else one for one in data]
     else:
-        series = nw.from_native(data, series_only=True, pass_through=True)
+        series = nw.from_native(_as_series(data), series_only=True, pass_through=True)
         if isinstance(series, nw.Series):
             return series
     shape = f" of shape {data.shape}" if isinstance(data, np.ndarray) else ""
@@ -170,6 +175,21 @@ def read_column(data: Any, name: str) -> Any:
         f"Got {type(data).__name__}{shape} for the {name}; expected a one-dimensional list, array "
         "or series. Wrap a single id in a list."
     )
+
+
+def _as_series(data: Any) -> Any:
+    """Turn the indexes and arrays of pandas and pyarrow, which narwhals does not wrap, into series.
+
+    Results of ``unique()`` and ``value_counts().index`` are such.
+    """
+    import narwhals as nw
+
+    pd, pa = nw.dependencies.get_pandas(), nw.dependencies.get_pyarrow()
+    if pd is not None and isinstance(data, pd.Index | pd.api.extensions.ExtensionArray):
+        return pd.Series(data)
+    if pa is not None and isinstance(data, pa.Array):
+        return pa.chunked_array([data])
+    return data
 
 
 def _check_lengths(columns: list[Any], names: list[str]) -> None:

@@ -70,7 +70,9 @@ class InteractionEncoder(
     after ``sklearn.set_config(sparse_interface="sparray")``.
 
     `encode_users`, `encode_items` and `encode_pairs` turn ids into positions, `decode_users` and
-    `decode_items` positions into ids. `transform_new_users` makes rows of users whom the model has
+    `decode_items` positions into ids. Ids are taken in whatever holds one column of them: lists and
+    other sequences, sets, keys of a dict, NumPy arrays, and the series, indexes and arrays of
+    pandas, polars and pyarrow. `transform_new_users` makes rows of users whom the model has
     never seen, to recommend to them.
 
     Examples

@@ -5,6 +5,9 @@ from uuid import UUID
 
 import joblib
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
@@ -113,6 +116,41 @@ def test_forms_of_one_request_agree():
         pipeline = fitted().forget(**request)
         assert joblib.hash(pipeline[-1].item_factors_) == reference
         assert pipeline.forget_report_.n_interactions == len(of_user["who"])
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        pd.Index,
+        pd.array,
+        pd.Categorical,
+        pl.Series,
+        pa.array,
+        lambda ids: dict.fromkeys(ids).keys(),
+    ],
+    ids=["Index", "array", "Categorical", "polars", "pyarrow", "keys"],
+)
+def test_every_verb_takes_ids_in_whatever_holds_them(hold):
+    users, items = [user_id(3), user_id(8)], [item_id(2), item_id(5), item_id(4)]
+    found, expected = (
+        fitted().recommend(users=make(users), n_items=2, candidates=make(items))
+        for make in (hold, list)
+    )
+    assert {name: list(column) for name, column in found.items()} == {
+        name: list(column) for name, column in expected.items()
+    }
+    found, expected = (
+        fitted().forget(users=make(users), items=make(items)) for make in (hold, list)
+    )
+    assert joblib.hash(found[-1].item_factors_) == joblib.hash(expected[-1].item_factors_)
+    with pytest.raises(UnknownInteractionError, match="user 'nobody'") as caught:
+        found.forget(users=hold(["nobody"]), items=hold(items))
+    assert f"item '{items[0]}'" in str(caught.value)
+
+
+def test_a_scalar_of_pyarrow_is_a_single_id():
+    table = fitted().recommend(users=pa.scalar(user_id(3)), n_items=1)
+    assert list(table["who"]) == [user_id(3)]
 
 
 def test_an_event_names_its_cell_whatever_its_value():

@@ -3,6 +3,7 @@
 import sys
 import uuid
 import warnings
+from collections import deque
 from subprocess import run
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.preprocessing._factorize import factorize_integers, factorize_series
 
@@ -80,6 +82,91 @@ SERIES_OF_TEXT = {
     "pyarrow, large": lambda c: pa.chunked_array([pa.array(c, pa.large_string())]),
     "pyarrow, views": lambda c: pa.chunked_array([pa.array(c, pa.string_view())]),
 }
+
+
+# What holds ids without being a series: results of unique(), value_counts(), groups, dicts.
+COLLECTIONS = {
+    "tuple": tuple,
+    "set": set,
+    "keys": lambda c: dict.fromkeys(c).keys(),
+    "values": lambda c: dict(enumerate(c)).values(),
+    "deque": deque,
+    "pandas, index": pd.Index,
+    "pandas, index of objects": lambda c: pd.Index(c, dtype=object),
+    "pandas, array": lambda c: pd.array(c),
+    "pandas, Arrow's array": lambda c: pd.Series(pa_array(c).to_pandas()).convert_dtypes().array,
+    "pandas, distinct": lambda c: pd.Series(c).convert_dtypes().unique(),
+    "pandas, counted": lambda c: pd.Series(c).value_counts().index,
+    "pandas, categories": pd.Categorical,
+    "pandas, index of categories": pd.CategoricalIndex,
+    "pandas, groups": lambda c: pd.Series(1, pd.Index(c)).groupby(level=0).size().index,
+    "polars, distinct": lambda c: pl.Series(c).unique(),
+    "pyarrow, array": lambda c: pa_array(c),
+    "pyarrow, dictionary": lambda c: pa_array(c).dictionary_encode(),
+    "pyarrow, scalars": lambda c: list(pa_array(c)),
+    "pyarrow, distinct": lambda c: pa.chunked_array([pa_array(c)]).unique(),
+}
+
+
+def pa_array(column):
+    return pa.array(column, pa.uint64()) if max(column) == WIDE[-1] else pa.array(column)
+
+
+WIDE = [2**63 - 1, 2**63, 2**64 - 1]
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+@pytest.mark.parametrize(
+    "ids", [["zoe", "al", "bo"], [30, -4, 7], WIDE], ids=["text", "integers", "wide"]
+)
+def test_whatever_holds_one_column_of_ids_is_read(name, ids):
+    column = COLLECTIONS[name](ids)
+    expected = [sorted(ids).index(one) for one in column_as_list(column)]
+    encoder = InteractionEncoder().fit({"user": ids, "item": ids})
+    assert encoder.encode_users(column).tolist() == expected
+    assert encoder.encode_items(column).tolist() == expected
+    pairs = {"user": column, "item": column}
+    again = InteractionEncoder().fit(pairs)
+    assert again.decode_users([0, 1, 2]).tolist() == sorted(ids)
+    assert encoder.encode_pairs(pairs).tolist() == [[one, one] for one in expected]
+    with pytest.raises(UnknownInteractionError):
+        encoder.forget_users(column).encode_users(ids[:1])
+
+
+def column_as_list(column):
+    if hasattr(column, "to_pylist"):
+        return column.to_pylist()
+    return [one.as_py() if isinstance(one, pa.Scalar) else one for one in column]
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        pd.array([1, None], dtype="Int64"),
+        pd.array(["a", None], dtype="string"),
+        pd.Index(["a", None]),
+        pd.Categorical(["a", None]),
+        pa.array([1, None]),
+        pa.array(["a", None]).dictionary_encode(),
+        {None: 0, "a": 1}.keys(),
+    ],
+    ids=lambda gaps: type(gaps).__name__,
+)
+def test_gaps_are_counted_in_whatever_holds_ids(gaps):
+    encoder = InteractionEncoder().fit({"user": ["a"], "item": [1]})
+    with pytest.raises(ValueError, match="1 of 2 user ids are missing"):
+        encoder.encode_users(gaps)
+
+
+@pytest.mark.parametrize(
+    "single",
+    ["a", b"a", bytearray(b"a"), 3, {"a": 1}, (one for one in "a"), pd.DataFrame({"a": [1]})],
+    ids=lambda single: type(single).__name__,
+)
+def test_what_is_no_column_is_refused(single):
+    encoder = InteractionEncoder().fit({"user": ["a"], "item": [1]})
+    with pytest.raises(TypeError, match="expected a one-dimensional list, array or series"):
+        encoder.encode_users(single)
 
 
 def learn(column, items, values):
