@@ -190,7 +190,7 @@ class RecommenderMixin(_InteractionsMixin):
         Parameters
         ----------
         X : sparse container or array-like, shape (n, n_items), or None, default=None
-            Interactions of users to fold in. The model does not change.
+            Interactions of users to fold in, of none too. The model does not change.
 
         users : None, int, array-like of int, or boolean mask of shape (n_users,), default=None
             Positions of training users, in any order.
@@ -238,14 +238,16 @@ class RecommenderMixin(_InteractionsMixin):
             rows = as_positions(users, shape[0], "users", "users")
             seen, score = view._interactions.to_csr(), view._score_users
         else:
-            seen = view._check_rows(X)
+            seen = view._check_rows(X, ensure_min_samples=0)
             rows = np.arange(seen.shape[0])
             # A def here would be a second type for one name.
             score = lambda chunk: view._score_rows(seen[chunk])  # noqa: E731
+        if not len(rows):
+            return np.empty((0, n_items), np.int64), np.empty((0, n_items))
         step = max(1, _CELLS_AT_ONCE // shape[1])
         lists = [
             best_items(score(chunk), seen[chunk] if exclude_seen else None, n_items, candidates)
-            for chunk in (rows[i : i + step] for i in range(0, max(len(rows), 1), step))
+            for chunk in (rows[i : i + step] for i in range(0, len(rows), step))
         ]
         chosen, scores = (np.concatenate(parts) for parts in zip(*lists, strict=True))
         return chosen, scores
@@ -313,16 +315,20 @@ class RecommenderMixin(_InteractionsMixin):
             )
         return data
 
-    def _check_rows(self, X: Any) -> Any:
+    def _check_rows(self, X: Any, ensure_min_samples: int = 1) -> Any:
         """Validate rows to fold in; return them as a canonical CSR array."""
-        return Interactions.from_matrix(self._validate_matrix(X, reset=False)).to_csr()
+        X = self._validate_matrix(X, reset=False, ensure_min_samples=ensure_min_samples)
+        return Interactions.from_matrix(X).to_csr()
 
-    def _validate_matrix(self, X: Any, reset: bool) -> Any:
+    def _validate_matrix(self, X: Any, reset: bool, ensure_min_samples: int = 1) -> Any:
+        # Without rows there is no smallest value, which the check of the signs asks for.
+        empty = ensure_min_samples == 0 and getattr(X, "shape", None) and X.shape[0] == 0
         return validate_data(
             self,
             X,
             reset=reset,
             accept_sparse="csr",
             dtype=(np.float64, np.float32),
-            ensure_non_negative=self.__sklearn_tags__().input_tags.positive_only,
+            ensure_min_samples=ensure_min_samples,
+            ensure_non_negative=not empty and self.__sklearn_tags__().input_tags.positive_only,
         )

@@ -16,8 +16,20 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_unlearn import base
+from sklearn_unlearn import (
+    ALS,
+    BPR,
+    EASE,
+    GraphFilter,
+    ItemKNN,
+    LightGCN,
+    MatrixFactorization,
+    ShardedRecommender,
+    UnlearningRecommender,
+    base,
+)
 from sklearn_unlearn._requests import validate_forget_request
+from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils import _snapshots
@@ -438,3 +450,33 @@ def test_a_reader_finishes_on_the_state_that_it_began_with():
     assert model._interactions.user_degrees[1] == 0
     assert_array_equal(items, expected[0])
     assert_array_equal(scores, expected[1])
+
+
+POSITIVE = [
+    ALS(3, random_state=0),
+    BPR(3, random_state=0),
+    LightGCN(3, random_state=0),
+    EASE(),
+    ItemKNN(),
+    GraphFilter(3, random_state=0),
+    ShardedRecommender(ALS(3, random_state=0), n_shards=3, random_state=0),
+    ShardedRecommender(EASE(), n_shards=3, partition="item", random_state=0),
+    UnlearningRecommender(ALS(3, random_state=0)),
+]
+SIGNED = [MatrixFactorization(3, random_state=0), RidgeRecommender(random_state=0)]
+
+
+@pytest.mark.parametrize("estimator", POSITIVE + SIGNED, ids=lambda one: type(one).__name__)
+def test_nobody_to_recommend_to_is_no_error(estimator):
+    X = make_interactions(30, 20, random_state=0)
+    model = clone(estimator).fit(X if any(estimator is one for one in SIGNED) else abs(X))
+    nobody = [X[:0], X[:0].toarray(), X[:0].tocoo(), np.empty((0, 20), int)]
+    for arguments in ({"users": []}, *({"X": rows} for rows in nobody)):
+        items, scores = model.recommend(**arguments, n_items=3)
+        assert items.shape == scores.shape == (0, 3)
+        assert items.dtype == np.int64 and scores.dtype.kind == "f"
+    with pytest.raises(ValueError, match="features"):
+        model.recommend(np.empty((0, 19)))
+    # As any transformer or classifier of scikit-learn.
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        model.decision_function(X[:0])

@@ -25,9 +25,18 @@ def make_table(
     score, order = "score", "rank"
     while {score, order} & {encoder.user, encoder.item}:
         score, order = score + "_", order + "_"
+    if not len(ids):
+        ids = encoder.decode_users(ids)  # of nobody: ids of the type of fit
+    users, items = ids[place], encoder.decode_items(items[place, rank])
+    if not len(place) and kind not in ("dict", "array"):
+        # Frame libraries tell text by the entries: an empty column has to say so.
+        users, items = (
+            one.astype(str) if vocabulary.kind == "str" else one
+            for one, vocabulary in ((users, encoder._users), (items, encoder._items))
+        )
     columns = {
-        encoder.user: ids[place],
-        encoder.item: encoder.decode_items(items[place, rank]),
+        encoder.user: users,
+        encoder.item: items,
         score: scores[place, rank],
         order: rank + 1,
     }

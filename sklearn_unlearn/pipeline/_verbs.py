@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.pipeline._requests import as_ids, read_request
 from sklearn_unlearn.pipeline._steps import is_skipped
 from sklearn_unlearn.pipeline._tables import make_table
@@ -54,7 +56,7 @@ class RecommenderVerbs:
         ----------
         X : table of events or None, default=None
             Users of these events are folded in, known or not; the model does not change. The lists
-            are in ascending order of their ids.
+            are in ascending order of their ids. Without events there are no lists.
         users : id, or list, array or series of ids, default=None
             Known users, in any order.
         n_items : int, default=10
@@ -78,6 +80,12 @@ class RecommenderVerbs:
             are left out.
         ValueError
             If both or none of `X` and `users` are passed, or an argument is out of range.
+
+        Warns
+        -----
+        DataWarning
+            If a user of `X` has no event of an item that the encoder knows, which only happens with
+            ``unknown="ignore"``: the list of such a user follows from nothing.
         """
         check_is_fitted(self)
         view = self._snapshot()
@@ -101,6 +109,7 @@ class RecommenderVerbs:
             items, scores = model.recommend(users=known, **options)
         else:
             kind, (ids, rows) = table_kind(X), encoder.transform_new_users(X)
+            _warn_of_empty(rows)
             items, scores = model.recommend(view._entries(rows, start=1), **options)
         return make_table(encoder, kind, ids, items, scores)
 
@@ -228,6 +237,8 @@ class RecommenderVerbs:
 
     def _entries(self, X: Any, start: int = 0) -> Any:
         """Pass a matrix through the steps before the last, from `start` on."""
+        if not np.shape(X)[0]:
+            return X  # transformers refuse a matrix without rows, which has no value to change
         for _, step in self.steps[start:-1]:
             X = X if is_skipped(step) else step.transform(X)
         return X
@@ -236,6 +247,19 @@ class RecommenderVerbs:
         """Return a pipeline of steps that belong to one moment."""
         with lock_of(self):
             return copy.copy(self)
+
+
+def _warn_of_empty(rows: Any) -> None:
+    """Say of how many users to fold in nothing is known."""
+    n_empty = int(np.count_nonzero(np.diff(rows.indptr) == 0))
+    if n_empty:
+        warnings.warn(
+            f"{n_empty} of {rows.shape[0]} users have no event of an item that the model knows; "
+            "expected at least one each, as their lists otherwise follow from nothing. Leave these "
+            "users out, or recommend what is popular.",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _emptied(before: Any, after: Any, named: NDArray[np.int64]) -> NDArray[np.int64]:

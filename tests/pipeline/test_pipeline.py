@@ -5,6 +5,7 @@ import pickle
 import threading
 
 import joblib
+import narwhals as nw
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -12,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_unlearn import MatrixFactorization
-from sklearn_unlearn.exceptions import UnknownInteractionError
+from sklearn_unlearn.exceptions import DataWarning, UnknownInteractionError
 from sklearn_unlearn.pipeline import RecommenderPipeline, make_recommender_pipeline
 from sklearn_unlearn.utils._tags import get_forget_tags
 from tests.pipeline.events import (
@@ -221,6 +222,46 @@ def test_answers_about_new_events_are_of_their_kind():
         events = KINDS[kind](new)
         assert type(pipeline.recommend(X=events, n_items=2)) is type(events)
     assert type(pipeline.recommend(users=user_id(1))) is type(KINDS["pandas"](EVENTS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("model", "steps"), [("als", "several"), ("als", "binary"), ("bpr", None)])
+def test_without_anybody_the_answer_is_an_empty_table(kind, model, steps):
+    pipeline = pipeline_of(model, steps).fit(KINDS[kind](EVENTS))
+    full = pipeline.recommend(users=user_id(1), n_items=2)
+    for nobody in (
+        {"users": []},
+        {"X": KINDS[kind](select(EVENTS, slice(0)))},
+        {"X": np.empty((0, 3)) if kind == "array" else KINDS[kind]({key: [] for key in EVENTS})},
+    ):
+        table = pipeline.recommend(**nobody, n_items=2)
+        assert type(table) is type(full)
+        empty, names = columns_of(table), columns_of(full)
+        assert list(empty) == list(names) and not any(empty.values())
+        if kind in ("pandas", "polars", "pyarrow"):
+            types = [[str(column.dtype) for column in typed(one)] for one in (table, full)]
+            assert types[0] == types[1]
+    assert len(pipeline.predict_pairs(KINDS[kind](select(EVENTS, slice(0))))) == 0
+
+
+def typed(table):
+    return nw.from_native(table).iter_columns()
+
+
+def test_users_of_whom_nothing_is_known_are_counted():
+    pipeline = pipeline_of("als", "binary", unknown="ignore").fit(EVENTS)
+    known = {"who": ["al", "bo"], "what": [item_id(1), item_id(2)], "stars": [5.0, 5.0]}
+    strange = {"who": ["cy", "di", "cy"], "what": [1, 2, 3], "stars": [5.0, 4.0, 3.0]}
+    both = {name: [*known[name], *strange[name]] for name in known}
+    expected = pipeline.recommend(known, n_items=3)
+    with pytest.warns(DataWarning, match="2 of 4 users have no event of an item") as caught:
+        table = pipeline.recommend(both, n_items=3)
+    assert caught[0].filename == __file__
+    assert table["who"].tolist() == [one for one in ("al", "bo", "cy", "di") for _ in range(3)]
+    for name in ("what", "score"):
+        np.testing.assert_array_equal(table[name][:6], expected[name])
+    with pytest.raises(UnknownInteractionError, match="item ids are unknown"):
+        pipeline_of("als").fit(EVENTS).recommend(both)
 
 
 def test_a_forgotten_item_can_be_recommended_again():
