@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
+from sklearn_unlearn.utils._data_warnings import looks_like_events, warn_of_data
 from sklearn_unlearn.utils._ranking import best_items
 from sklearn_unlearn.utils._snapshots import lock_of, snapshot
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
@@ -303,6 +304,12 @@ class RecommenderMixin(_InteractionsMixin):
     def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
         """Validate the arguments of ``fit``, set ``n_features_in_``, return a private copy."""
         X = self._validate_matrix(X, reset=True)
+        if looks_like_events(X, getattr(self, "feature_names_in_", None)):
+            warn_of_data(
+                f"X of shape {X.shape} looks like a table of events, with users and items in its "
+                "columns; expected a matrix of shape (n_users, n_items). Turn events into one with "
+                "InteractionEncoder, first step of a make_recommender_pipeline."
+            )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True

@@ -7,8 +7,12 @@ from numbers import Integral, Real
 from sklearn_unlearn.objectives import PointwiseObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+from sklearn_unlearn.utils._data_warnings import warn_of_data
 
 __all__ = ["MatrixFactorization"]
+
+# Fewer values than this may be of one sort by chance.
+_FEWEST_VALUES = 20
 
 
 class MatrixFactorization(FactorModel):
@@ -29,7 +33,9 @@ class MatrixFactorization(FactorModel):
         Latent columns: a cap. `regularization` sets the rank that is used.
 
     loss : {"logistic", "squared"}, default="logistic"
-        "logistic": the sign of a value is its label. "squared": the value is the rating.
+        "logistic": the sign of a value is its label. "squared": the value is the rating. `fit`
+        warns (`DataWarning`) of values among which there is nothing to tell apart: all of one sign,
+        or all the same.
 
     regularization : float, default=10.0
         :math:`\lambda`. Too small a value uses up `n_factors`, and refits from other seeds
@@ -176,6 +182,11 @@ class MatrixFactorization(FactorModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def _check_training_data(self, X, sample_weight=None):
+        data = super()._check_training_data(X, sample_weight)
+        _warn_of_one_sort(data, self.loss)
+        return data
+
     def _make_objective(self, data, offset=None):
         global_mean = self.loss == "squared" if self.global_mean == "auto" else self.global_mean
         return PointwiseObjective.from_interactions(
@@ -189,6 +200,31 @@ class MatrixFactorization(FactorModel):
             global_mean=global_mean,
             offset=offset,
             backend=self._backend(),
+        )
+
+
+def _warn_of_one_sort(data, loss):
+    """Warn of data in which the model has nothing to tell apart: likes alone, ratings unlabelled.
+
+    Kept from false alarms by what feedback of people looks like: more than a handful of values, not
+    of every user about every item, and ratings and counts are whole or half numbers.
+    """
+    values = data.values
+    if len(values) < _FEWEST_VALUES or len(values) == data.n_users * data.n_items:
+        return
+    low, high = values.min(), values.max()
+    if low == high:
+        wanted = "likes (+) and dislikes (-)" if loss == "logistic" else "ratings that differ"
+        warn_of_data(
+            f"all {len(values)} values of X are {low:g}; expected {wanted}, as otherwise there is "
+            "nothing to tell apart. Learn from likes alone with ALS, BPR, LightGCN, EASE, ItemKNN "
+            "or GraphFilter."
+        )
+    elif loss == "logistic" and (low > 0 or high < 0) and (2 * values % 1 == 0).all():
+        warn_of_data(
+            f"the values of X are from {low:g} to {high:g}, all of one sign; expected likes (+) "
+            "and dislikes (-), as the logistic loss reads nothing but signs. Make labels of "
+            "ratings with RatingBinarizer, take loss='squared', or learn from counts with ALS."
         )
 
 

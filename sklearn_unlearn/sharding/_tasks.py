@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.sharding._partitions import Partition
+from sklearn_unlearn.utils._data_warnings import training_on_a_part
 from sklearn_unlearn.utils._random import hashed_bits
 
 __all__ = ["ShardData", "fit_shard", "fit_shards", "forget_in_shards", "forget_shard"]
@@ -65,9 +66,9 @@ def shard_estimator(estimator: Any, shard: int, seed: int) -> Any:
 def fit_shard(estimator: Any, shard: ShardData) -> Any:
     """Fit an unfitted estimator to one shard, and return it."""
     X = sparse.csr_array((shard.values, shard.indices, shard.indptr), shape=shard.shape)
-    if shard.weights is None:
-        return estimator.fit(X)
-    return estimator.fit(X, sample_weight=shard.weights)
+    weights = {} if shard.weights is None else {"sample_weight": shard.weights}
+    with training_on_a_part():  # a small shard may hold likes alone where the data do not
+        return estimator.fit(X, **weights)
 
 
 def forget_shard(model: Any, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Any:

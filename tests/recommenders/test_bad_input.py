@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_unlearn import MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
+from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.influence import InfluenceUnlearner
 from tests.recommenders.oracles import DenseModel, distance, scores_of
 
@@ -217,7 +219,11 @@ def test_wrong_parameter_of_the_strategy_is_refused_before_anything_changes():
 @pytest.mark.parametrize("matrix", [X, X[:1], [[1.0]]], ids=["all", "user", "1"])
 def test_values_that_are_all_alike(loss, global_mean, value, matrix):
     alike = (np.asarray(matrix) != 0) * value
-    model = model_of(loss=loss, global_mean=global_mean).fit(alike)
+    # Of a handful of values nobody can tell whether they are meant to be alike.
+    many = np.count_nonzero(alike) >= 20
+    warned = pytest.warns(DataWarning, match="nothing to tell apart") if many else nullcontext()
+    with warned:
+        model = model_of(loss=loss, global_mean=global_mean).fit(alike)
     if loss == "squared" or not global_mean:
         # The twin's mean of labels that are all alike is infinite.
         assert distance(scores_of(model), DenseModel.of(model).fit(alike)[0]) < 1e-4
@@ -228,7 +234,9 @@ def test_values_that_are_all_alike(loss, global_mean, value, matrix):
     refit = model_of(loss=loss, global_mean=global_mean)
     alike[tuple(pair)] = 0
     if alike.any():
-        assert distance(scores_of(model), scores_of(refit.fit(alike))) < 1e-3
+        with warned:
+            refit.fit(alike)
+        assert distance(scores_of(model), scores_of(refit)) < 1e-3
     else:
         assert_array_equal(scores_of(model), 0.0)
 
@@ -268,4 +276,5 @@ def test_duplicates_are_summed_and_other_types_read():
     # What cancels was never observed.
     gone = sparse.coo_array(([1.0, -1.0, 1.0], ([0, 0, 1], [0, 0, 1])), shape=(2, 2))
     assert not model_of().fit(gone).user_biases_[0]
-    assert model_of().fit(X > 0)._interactions.n_interactions == (X > 0).sum()
+    with pytest.warns(DataWarning):
+        assert model_of().fit(X > 0)._interactions.n_interactions == (X > 0).sum()

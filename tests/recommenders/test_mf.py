@@ -6,13 +6,14 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sklearn_unlearn import MatrixFactorization
+from sklearn_unlearn import MatrixFactorization, ShardedRecommender
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.exceptions import NotConvergedWarning
+from sklearn_unlearn.exceptions import DataWarning, NotConvergedWarning
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.influence.backends import _scipy
+from sklearn_unlearn.pipeline import make_recommender_pipeline
 from tests.recommenders.oracles import DenseModel, distance, scores_of
 
 DATA = {
@@ -292,3 +293,68 @@ def test_grid_search_reaches_the_parameters_of_the_strategy():
     assert search.cv_results_["mean_test_score"].shape == (4,)
     best.forget(users=[0])
     assert best.forget_report_.residual <= best.unlearner.tol
+
+
+# -- data that it is not for ---------------------------------------------------------------------
+LIKES = make_interactions(60, 40, feedback="implicit", random_state=0)
+STARS = make_interactions(60, 40, feedback="rating", random_state=0)
+COUNTS = LIKES.copy()
+COUNTS.data = np.ceil(COUNTS.data)
+ONES = (LIKES > 0).astype(float)
+ONE_SORT = {
+    "likes": (ONES, "logistic", "values of X are 1; expected likes .* with ALS, BPR"),
+    "dislikes": (-ONES, "logistic", "values of X are -1; expected likes"),
+    "likes, squared": (ONES, "squared", "are 1; expected ratings that differ"),
+    "fours": (4 * ONES, "squared", "are 4; expected ratings that differ"),
+    "stars": (STARS, "logistic", r"from 1 to 5, all of one sign; .* with RatingBinarizer"),
+    "counts": (COUNTS, "logistic", "all of one sign; .* from counts with ALS"),
+    "minus stars": (-STARS, "logistic", "all of one sign"),
+}
+BOTH_SORTS = {
+    "labels": (DATA["logistic"], "logistic"),
+    "stars": (STARS, "squared"),
+    "labels as ratings": (DATA["logistic"], "squared"),
+    "signed stars": (STARS - 2.75 * (STARS > 0).astype(float), "logistic"),
+    "a few likes": (np.eye(19), "logistic"),
+    "everybody likes everything": (np.ones((8, 9)), "logistic"),
+    "measurements": (LIKES * 0.123456, "logistic"),
+}
+
+
+@pytest.mark.parametrize("name", ONE_SORT)
+def test_values_of_one_sort_are_warned_of_once(name):
+    X, loss, message = ONE_SORT[name]
+    for unlearner in ("influence", "sweep", "refit"):
+        model = model_of(loss, n_factors=4, unlearner=unlearner)
+        with pytest.warns(DataWarning, match=message) as caught:
+            model.fit(X)
+        assert len(caught) == 1 and caught[0].filename == __file__
+        model.forget(users=[3]).forget(items=[5])  # a refit inside says nothing
+
+
+@pytest.mark.parametrize("name", BOTH_SORTS)
+def test_other_values_are_not_warned_of(name):
+    X, loss = BOTH_SORTS[name]
+    model_of(loss, n_factors=2, tol=1e-2).fit(X)
+
+
+def test_warning_points_at_the_line_outside_whoever_fits():
+    with pytest.warns(DataWarning) as caught:
+        cross_val_score(model_of(n_factors=2), STARS, cv=2)
+    with pytest.warns(DataWarning) as more:
+        make_recommender_pipeline(model_of(n_factors=2)).fit(STARS)
+    assert {one.filename for one in [*caught, *more]} == {__file__}
+    assert (len(caught), len(more)) == (2, 1)
+
+
+def test_shards_of_one_sort_are_not_warned_of():
+    X = np.zeros((40, 30))
+    X[np.arange(40) % 4 == 0] = -1.0  # whole users dislike everything: so will their shards
+    X[np.arange(40) % 4 == 1, ::2] = 1.0
+    with pytest.warns(DataWarning):
+        model_of(n_factors=2).fit(X[1::4])
+    sharded = ShardedRecommender(model_of(n_factors=2), 12, random_state=0).fit(X)
+    assert any(
+        one is not None and len(set(one._interactions.values)) == 1 for one in sharded.estimators_
+    )
+    sharded.forget(users=[1])
