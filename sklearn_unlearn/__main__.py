@@ -1,8 +1,6 @@
 """``python -m sklearn_unlearn``: the demo."""
 
-import sys
-
-from sklearn_unlearn.demo import main
+from sklearn_unlearn.utils._command import run_command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command("sklearn_unlearn.demo")

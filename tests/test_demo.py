@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_unlearn import MatrixFactorization
 from sklearn_unlearn.datasets import Events, make_interactions
-from sklearn_unlearn.demo import main
+from sklearn_unlearn.demo import _cli, main
 from sklearn_unlearn.demo._cli import _plain
 from sklearn_unlearn.demo._experiment import (
     GAP_GOAL,
@@ -148,7 +148,10 @@ def test_only_items(tmp_path, ratings):
     named = result["requests"][0]
     assert named["name"] == "2 items" and named["report"]["n_items"] == 2
     assert named["report"]["n_interactions"] == np.isin(items, wanted).sum()
-    assert int(named["lists"]["user"]) in users[np.isin(items, wanted)]
+    assert named["lists"]["user"] is None  # whom nobody named
+    problem = problem_of(ratings_table(), item_ids=[str(item) for item in wanted])
+    listed = problem.encoder.decode_users([first_request(problem).listed_user])
+    assert listed in users[np.isin(items, wanted)]
 
 
 def test_top_lists(tmp_path, ratings, capsys):
@@ -307,7 +310,8 @@ def test_bad_file(name, tmp_path, capsys):
     [
         (["--user", "999999"], "--user 999999"),
         (["--user", "1000", "bob"], "--user bob"),
-        (["--user", str(10**30)], "such as 10"),
+        (["--user", str(10**30)], "expected user ids of that file, which are whole numbers"),
+        (["--user", "-1"], "--user -1"),
         (["--item", "x"], "--item x"),
         (["--threshold", "9"], "every event of 'ratings.csv' a dislike"),
         (["--threshold", "-1"], "every event of 'ratings.csv' a like"),
@@ -324,7 +328,7 @@ def test_bad_request(argv, words, ratings, capsys):
 def test_absent_file_and_unreadable_place(tmp_path, capsys):
     assert "does not exist" in refused(capsys, tmp_path / "nothing.csv")
     assert "is a folder" in refused(capsys, tmp_path)
-    assert "user_00000" in refused(capsys, "--user", "bob")
+    assert "expected user ids of that file, which are text" in refused(capsys, "--user", "bob")
 
 
 @pytest.mark.parametrize(
@@ -427,3 +431,55 @@ def test_gallery_script_holds_its_claims(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     names = runpy.run_path(str(ROOT / "examples" / "plot_forget_user.py"))
     assert names["gaps"][-1] < 1e-3
+
+
+def test_results_never_replace_the_events(ratings, capsys):
+    before = ratings.read_bytes()
+    assert "which is the file of events" in refused(capsys, ratings, "--json", ratings)
+    assert ratings.read_bytes() == before
+
+
+def test_output_is_tried_before_the_work(ratings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_cli, "_problem", lambda options: pytest.fail("the work has begun"))
+    assert "cannot be written" in refused(capsys, ratings, "--json", tmp_path)
+
+
+@pytest.mark.parametrize("error", [ValueError("bad; expected"), MemoryError(), OSError("full")])
+def test_errors_of_the_work_are_data_errors_too(error, monkeypatch, capsys):
+    def run(problem, options):
+        raise error
+
+    monkeypatch.setattr(_cli, "_run", run)
+    assert main(SMALL) == 2
+    assert capsys.readouterr().err == f"error: {str(error) or 'MemoryError'}\n"
+
+
+EMAILS = ("user-{:03d}@example.org", "movie-{:03d}")
+
+
+@pytest.mark.parametrize("argv", [[], ["--user", EMAILS[0].format(7)], ["--item", "movie-003"]])
+def test_only_ids_of_users_that_were_named_are_printed(argv, tmp_path, capsys):
+    users, items, values = ratings_table()
+    ids = [[form.format(k) for k in of] for form, of in zip(EMAILS, (users, items), strict=True)]
+    path = tmp_path / "events.csv"
+    write(path, (*ids, values))
+    named = [argv[1].replace("-007@", f"-{users[0]}@"), *argv[2:]] if argv else []
+    named = [item.replace("-003", f"-{items[0]:03d}") for item in named]
+    main([str(path), *argv[:1], *named])
+    printed = capsys.readouterr()
+    shown = set(re.findall(r"user-\d+@example.org", printed.out + printed.err))
+    assert shown == {one for one in named if "@" in one}
+    assert "movie-" not in printed.err
+
+
+@pytest.mark.parametrize("wide", [2**63, 2**64 - 1, -(2**63)])
+def test_ids_of_all_64_bits_can_be_named(wide, tmp_path):
+    users, items, values = ratings_table()
+    users = [wide if user == users[0] else int(user) + (wide > 0) * 2**63 for user in users]
+    path = tmp_path / "events.csv"
+    write(path, (users, items, values))
+    problem = make_problem(
+        file_events(str(path), {}), str(path), loss="squared", threshold=None,
+        user_ids=[str(wide)], item_ids=[], seed=0,
+    )  # fmt: skip
+    assert problem.encoder.decode_users(problem.users).tolist() == [wide]

@@ -10,6 +10,8 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from sklearn_unlearn import demo
+from sklearn_unlearn.demo import _cli
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from tests.id_leaks import watching
@@ -113,6 +115,66 @@ def test_few_and_many_ids_of_every_type_are_found(n, make):
             with pytest.raises(ValueError):
                 raise ValueError(text)
     assert watch.leaks() == ["the message of ValueError shows 1 ids"]
+
+
+def events_file(folder, text="client-{u:03d},product-{i:03d},{v}"):
+    path = folder / "events.csv"
+    rows = [text.format(u=u, i=i, v=1 + (u + i) % 2) for u in range(12) for i in range(9)]
+    path.write_text("\n".join(["user,item,rating", *rows, ""]), encoding="utf-8")
+    return path
+
+
+COMMANDS = {
+    "an id that it was given": ("print(sys.argv[3], file=sys.stderr)", []),
+    "an item, recommended": ("print('product-003')", []),
+    "a user": ("print('client-003')", ["the output of the command line shows 1 ids"]),
+    "a user, as an error": (
+        "print('client-003', file=sys.stderr)",
+        ["an error of the command line shows 1 ids"],
+    ),
+    "an item, as an error": (
+        "print('product-003', file=sys.stderr)",
+        ["an error of the command line shows 1 ids"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "row", ["client-{u:03d},product-{i:03d},{v}", "client-{u:03d},product-{i:03d},x"]
+)
+def test_the_command_line_is_watched_in_its_own_process(name, row, tmp_path):
+    code, leaks = COMMANDS[name]
+    package = tmp_path / "sklearn_unlearn"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(f"import sys\n{code}\n", encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "sklearn_unlearn",
+        str(events_file(tmp_path, row)),
+        "--user",
+        "client-001",
+    ]
+    with watching() as watch:
+        subprocess.run(
+            command, cwd=tmp_path, env={"PYTHONPATH": ""}, capture_output=True, text=True
+        )
+    assert watch.leaks() == leaks
+
+
+def test_the_command_line_is_watched_in_this_process(tmp_path, monkeypatch, capsys):
+    path = events_file(tmp_path)
+    with watching() as watch:
+        assert demo.main([str(path), "--user", "client-999"]) == 2
+    assert watch.leaks() == []
+    refuse = _cli._refuse
+    monkeypatch.setattr(_cli, "_refuse", lambda text: refuse(f"{text} Is it client-003?"))
+    with watching() as watch:
+        demo.main([str(path), "--user", "client-999"])
+    assert watch.leaks() == ["an error of the command line shows 1 ids"]
+    assert "client-999" in capsys.readouterr().err  # the caller sees what it would see
 
 
 SESSION = """

@@ -37,6 +37,7 @@ from sklearn_unlearn.benchmarks._problems import Problem, load_problem
 from sklearn_unlearn.benchmarks._report import make_document, markdown, to_json
 from sklearn_unlearn.benchmarks._requests import make_request
 from sklearn_unlearn.benchmarks._scale import run_scale
+from sklearn_unlearn.utils._command import check_output
 
 __all__ = ["main"]
 
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(with_command(list(sys.argv[1:] if argv is None else argv), parser))
     try:
+        check_output(options.json, "--json")
         if options.command == "encode":
             return run_encode(options)
         if options.command in ("exact", "gpu"):
@@ -117,11 +119,6 @@ def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
         n_jobs=options.jobs,
         seed=options.seed,
     )
-    if options.json is not None and not options.json.parent.is_dir():
-        raise FileNotFoundError(
-            f"Got --json {str(options.json)!r}; expected a file in a folder that exists. Make the "
-            "folder first."
-        )
     settings = make_settings(options.settings)
     check_settings(settings, estimator)
     plan = Plan(
@@ -192,7 +189,3 @@ def _check_labels(plan: Plan) -> None:
             "Got ratings; expected labels, which can be flipped. Pass --threshold to make labels "
             "of them."
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

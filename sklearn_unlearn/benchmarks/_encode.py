@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def run_encode(options: argparse.Namespace) -> int:
     FileNotFoundError
         The folder of the file does not exist.
     """
-    _check(options.libraries, options.json)
+    _check(options.libraries)
     records = []
     for library in options.libraries:
         for ids in options.ids:
@@ -79,17 +78,12 @@ def run_encode(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(libraries: list[str], json: Path | None) -> None:
+def _check(libraries: list[str]) -> None:
     absent = [name for name in libraries if importlib.util.find_spec(name) is None]
     if absent:
         raise ImportError(
             f"Got the libraries {', '.join(libraries)}, of which {', '.join(absent)} cannot be "
             "found; expected installed ones. Install them, or name others with --libraries."
-        )
-    if json is not None and not json.parent.is_dir():
-        raise FileNotFoundError(
-            f"Got --json {str(json)!r}; expected a file in a folder that exists. Make the folder "
-            "first."
         )
 
 

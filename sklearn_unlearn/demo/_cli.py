@@ -21,10 +21,12 @@ from sklearn_unlearn.demo._options import make_parser
 from sklearn_unlearn.demo._problem import Problem, file_events, make_problem, synthetic_events
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.recommenders import MatrixFactorization
+from sklearn_unlearn.utils._command import BAD_INPUT, NOT_VERIFIED, VERIFIED, check_output
 
 __all__ = ["main"]
 
-VERIFIED, NOT_VERIFIED, BAD_INPUT = 0, 1, 2
+# What unusable data or a full disk can raise once the work has begun; anything else is a fault.
+_BAD_DATA = (ValueError, ArithmeticError, OSError, MemoryError)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,13 +49,26 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = make_parser().parse_args(argv)
     try:
-        _check_output(options.json)
+        _check_output(options)
         problem = _problem(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         # The loader speaks of its own arguments; here they are an option.
-        text = str(error).replace("user=..., item=...", "--columns USER,ITEM,VALUE")
-        print(f"error: {text}", file=sys.stderr)
-        return BAD_INPUT
+        return _refuse(str(error).replace("user=..., item=...", "--columns USER,ITEM,VALUE"))
+    try:
+        return _report(problem, options)
+    except BrokenPipeError:
+        raise
+    except _BAD_DATA as error:
+        return _refuse(str(error) or type(error).__name__)
+
+
+def _refuse(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _report(problem: Problem, options: argparse.Namespace) -> int:
+    """Run the experiment and write what was asked for."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result, verified = _run(problem, options)
@@ -135,15 +150,16 @@ def _problem(options: argparse.Namespace) -> Problem:
     )
 
 
-def _check_output(path: Path | None) -> None:
-    """Refuse a place where nothing can be written before any work is done."""
-    if path is None:
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuse a file of results that cannot be written, or that is the file of events."""
+    path, file = options.json, options.file
+    check_output(path, "--json")
+    if path is None or file is None or not (path.exists() and Path(file).exists()):
         return
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if path.samefile(file):
         raise ValueError(
-            f"Got --json '{path}', which cannot be written; expected a file in a folder that is "
-            "there. Create the folder, or choose another place."
+            f"Got --json '{path}', which is the file of events; expected another one, as results "
+            "would take its place. Choose another name."
         )
 
 

@@ -40,9 +40,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Lists:
-    """The top list of one user by three models; `seen` holds the items the user had."""
+    """The top list of one user by three models; `seen` holds the items the user had.
 
-    user: str
+    `user` is an id that the caller named, or None: others are not shown.
+    """
+
+    user: str | None
     before: list[str]
     after: list[str]
     refit: list[str]
@@ -168,17 +171,20 @@ def run(
 def first_request(problem: Problem) -> Request:
     """Take the users and items asked for, or else the user of median activity."""
     X, users, items = problem.X_train, problem.users, problem.items
-    if not len(users) + len(items):
+    default = not len(users) + len(items)
+    if default:
         active = np.flatnonzero(np.diff(X.indptr))
         by_degree = active[np.argsort(np.diff(X.indptr)[active], kind="stable")]
         users = by_degree[[len(by_degree) // 2]]
     taken = touched(X, users, items)
     given = {"users": users, "items": items}
     arguments = {name: positions for name, positions in given.items() if len(positions)}
+    listed = int(users[0] if len(users) else np.flatnonzero(_row_sums(X, taken))[0])
+    if default:  # nobody named this user, so nobody is told
+        return Request("a median user", arguments, taken, listed)
     names = [problem.user_id(user) for user in users], problem.item_ids(items)
     words = [_some(role, ids) for role, ids in zip(("user", "item"), names, strict=True) if ids]
-    listed = users[0] if len(users) else np.flatnonzero(_row_sums(X, taken))[0]
-    return Request(" and ".join(words), arguments, taken, int(listed))
+    return Request(" and ".join(words), arguments, taken, listed)
 
 
 def random_request(X: Any, share: float, seed: int) -> Request:
@@ -256,7 +262,8 @@ def _lists(problem: Problem, *models_and_user: Any) -> Lists | None:
         top = model.recommend(users=[user], n_items=n_items)[0][0]
         tops.append(problem.item_ids(top[top >= 0]))
     seen = set(problem.item_ids(problem.X_train[[user]].indices))
-    return Lists(problem.user_id(user), *tops, seen=seen)
+    named = problem.user_id(user) if user in problem.users else None
+    return Lists(named, *tops, seen=seen)
 
 
 def _row_sums(X: Any, taken: np.ndarray) -> np.ndarray:

@@ -206,18 +206,18 @@ def _positions(encode: Any, ids: list[str], column: np.ndarray, role: str, name:
     found = [-1 if value is None else int(encode([value])[0]) for value in typed]
     unknown = [text for text, position in zip(ids, found, strict=True) if position < 0]
     if unknown:
-        some = ", ".join(str(i) for i in np.unique(column[:100])[:3])
+        kind = "whole numbers" if column.dtype.kind in "iu" else "text"
         raise ValueError(
             f"Got --{role} {' '.join(unknown[:3])}, which '{name}' does not hold; expected {role} "
-            f"ids of that file, such as {some}. Check the ids; the file goes before --{role}."
+            f"ids of that file, which are {kind}. Check the ids; the file goes before --{role}."
         )
     return np.unique(np.array(found, np.int64))
 
 
 def _whole(text: str) -> int | None:
-    """Read an integer of 64 bits, or None where the text is something else."""
+    """Read an integer of 64 bits, with a sign or without, or None for any other text."""
     try:
         value = int(text)
     except ValueError:
         return None
-    return value if abs(value) < 2**63 else None
+    return value if -(2**63) <= value < 2**64 else None

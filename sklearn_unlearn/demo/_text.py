@@ -177,7 +177,7 @@ def _lists(problem: Problem, lists: Lists) -> str:
     rows = [("", ["before ", "after forget ", "refit "])]
     for k in range(length):
         rows.append((f"{k + 1:>4}", [top[k] if k < len(top) else "" for top in cells]))
-    user = with_role("user", lists.user)
+    user = "a user whom it concerns" if lists.user is None else with_role("user", lists.user)
     title = f"Top {length} of {user} (* had it before; what is forgotten may be recommended again)"
     return f"{title}\n{_aligned(rows)}"
 

@@ -7,8 +7,8 @@ import pytest
 
 from sklearn_unlearn import ALS
 from sklearn_unlearn.benchmarks import _als, make_request
-from sklearn_unlearn.benchmarks.__main__ import main
 from sklearn_unlearn.benchmarks._als import MAX_LOCAL_GAP, AlsTrial, Subject
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks._compare import Plan
 from sklearn_unlearn.benchmarks._estimators import make_settings
 from sklearn_unlearn.benchmarks._gaps import Gaps

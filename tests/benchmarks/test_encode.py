@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sklearn_unlearn.benchmarks import _encode, _tasks
-from sklearn_unlearn.benchmarks.__main__ import main
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks._encode import IDS, LIBRARIES, make_table, table_bytes
 from sklearn_unlearn.benchmarks._report import SCHEMA
 from sklearn_unlearn.preprocessing import InteractionEncoder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_unlearn.benchmarks import _exact
-from sklearn_unlearn.benchmarks.__main__ import main
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.recommenders import EASE
 
 SMALL = ["exact", "--problem", "synthetic-60", "--quiet", "--repeats", "1", "--refit-repeats", "1"]

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 from sklearn_unlearn import ALS, BPR, LightGCN
 from sklearn_unlearn.benchmarks import _devices, _gpu
-from sklearn_unlearn.benchmarks.__main__ import main
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks._report import SCHEMA
 from sklearn_unlearn.influence import backends
 from sklearn_unlearn.influence.backends import Pattern, ScipyBackend, _torch, torch_backend

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_unlearn import ALS, BPR, LightGCN
 from sklearn_unlearn.benchmarks import load_problem, make_request
-from sklearn_unlearn.benchmarks.__main__ import main
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks._compare import Plan, Trial, quality
 from sklearn_unlearn.benchmarks._estimators import is_drawn
 from sklearn_unlearn.benchmarks._graph import OldGraph, Unpropagated

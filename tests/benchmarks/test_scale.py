@@ -10,7 +10,7 @@ from scipy import sparse
 
 from sklearn_unlearn import ALS
 from sklearn_unlearn.benchmarks import _tasks, make_request
-from sklearn_unlearn.benchmarks.__main__ import main
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks._estimators import make_settings
 from sklearn_unlearn.benchmarks._implicit import Rival
 from sklearn_unlearn.benchmarks._measure import model_bytes, time_forget

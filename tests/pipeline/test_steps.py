@@ -90,9 +90,10 @@ def test_broken_lists_of_steps_get_scikit_learns_error(steps):
     assert type(ours.value) is type(theirs.value)
 
 
+# The threshold makes both labels of the checks' data: of likes alone the model would warn.
 CONFORMING = [
     [MatrixFactorization(random_state=0)],
-    [RatingBinarizer(threshold=0.0), MatrixFactorization(loss="squared")],
+    [RatingBinarizer(threshold=0.9), MatrixFactorization(loss="squared")],
     ["passthrough", Binarizer(), ALS(4, random_state=0)],
     [FunctionTransformer(np.log1p, validate=True, accept_sparse=True), ALS(4, random_state=0)],
 ]

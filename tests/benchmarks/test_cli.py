@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_unlearn.benchmarks import _run, load_problem, make_request
-from sklearn_unlearn.benchmarks.__main__ import main
+from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks._compare import MAX_GAP, Plan, Trial
 from sklearn_unlearn.benchmarks._estimators import make_estimator, make_settings
 from sklearn_unlearn.benchmarks._measure import Timing
