@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections import OrderedDict
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from sklearn_unlearn.metrics._gap import remaining_gap
 from sklearn_unlearn.metrics._parts import forgetting_part, innermost_recommender, parts_of
 from sklearn_unlearn.metrics._scores import catalogue_shape
+from sklearn_unlearn.utils._snapshots import lock_of
 from sklearn_unlearn.utils._validation import as_pairs
 
 __all__ = ["make_forget_scorer"]
@@ -34,8 +34,6 @@ class ForgetScorer:
 
     def _start_empty(self) -> None:
         self._refits: OrderedDict[str, Any] = OrderedDict()
-        # One refit at a time: threads that score other candidates wait for it and share it.
-        self._lock = threading.Lock()
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float | dict[str, float]:
         """Let a copy of a fitted estimator forget `X`; higher is better, `y` is ignored."""
@@ -79,7 +77,8 @@ class ForgetScorer:
         # How it forgets makes no difference to the refit: candidates of a search share it.
         state = {key: value for key, value in vars(recommender).items() if key != "unlearner"}
         key = joblib.hash((type(recommender).__name__, state, np.unique(pairs, axis=0)))
-        with self._lock:
+        # One refit at a time: threads that score other candidates wait for it and share it.
+        with lock_of(self):
             if key not in self._refits:
                 twin = copy.deepcopy(model)
                 innermost_recommender(twin).set_params(unlearner="refit")
@@ -90,7 +89,7 @@ class ForgetScorer:
             return self._refits[key]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Neither the models kept nor a lock belongs into a pickle or a copy.
+        # The models kept do not belong into a pickle or a copy.
         return {name: vars(self)[name] for name in ("measures", "reference", "pairs")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
