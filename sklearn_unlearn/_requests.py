@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils._matrices import refuse_masked
 from sklearn_unlearn.utils._validation import (
     Pairs,
     as_mask_pairs,
@@ -141,6 +142,7 @@ def validate_forget_request(
 def _pairs(interactions: Any, shape: tuple[int, int]) -> Pairs:
     if interactions is None:
         interactions = np.empty((0, 2), np.int64)
+    refuse_masked(interactions, "interactions")
     array = _quiet_array(interactions) if isinstance(interactions, list) else interactions
     if sparse.issparse(array) or (isinstance(array, np.ndarray) and array.dtype.kind == "b"):
         return as_mask_pairs(array, shape, "interactions")

@@ -16,6 +16,7 @@ snapshot are those of the estimator, and no hook may write to them.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +27,8 @@ from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
 from sklearn_unlearn.utils._data_warnings import looks_like_events, warn_of_data
+from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude, refuse_masked
+from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
 from sklearn_unlearn.utils._ranking import best_items
 from sklearn_unlearn.utils._snapshots import lock_of, snapshot
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
@@ -310,6 +313,7 @@ class RecommenderMixin(_InteractionsMixin):
                 "columns; expected a matrix of shape (n_users, n_items). Turn events into one with "
                 "InteractionEncoder, first step of a make_recommender_pipeline."
             )
+        refuse_masked(sample_weight, "sample_weight")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -320,22 +324,48 @@ class RecommenderMixin(_InteractionsMixin):
                 f"X of shape {data.shape} holds no interaction (of a user with positive weight); "
                 "expected at least one. Check that values are not all zero."
             )
+        check_magnitude(data.values, "X")
+        if data.row_weights is not None:
+            check_magnitude(data.row_weights, "sample_weight")
         return data
 
     def _check_rows(self, X: Any, ensure_min_samples: int = 1) -> Any:
         """Validate rows to fold in; return them as a canonical CSR array."""
         X = self._validate_matrix(X, reset=False, ensure_min_samples=ensure_min_samples)
-        return Interactions.from_matrix(X).to_csr()
+        rows = Interactions.from_matrix(X).to_csr()
+        check_magnitude(rows.data, "X")
+        return rows
 
     def _validate_matrix(self, X: Any, reset: bool, ensure_min_samples: int = 1) -> Any:
+        self._check_memory(X, reset)
         # Without rows there is no smallest value, which the check of the signs asks for.
         empty = ensure_min_samples == 0 and getattr(X, "shape", None) and X.shape[0] == 0
         return validate_data(
             self,
-            X,
+            as_numbers(X, "X"),
             reset=reset,
             accept_sparse="csr",
             dtype=(np.float64, np.float32),
             ensure_min_samples=ensure_min_samples,
             ensure_non_negative=not empty and self.__sklearn_tags__().input_tags.positive_only,
         )
+
+    def _check_memory(self, X: Any, fitting: bool) -> None:
+        """Refuse a shape for which there is no room: of training data, or of rows to fold in."""
+        shape = getattr(X, "shape", ())
+        if len(shape) != 2 or not all(isinstance(side, Integral) for side in shape):
+            return  # for others to refuse
+        shape = int(shape[0]), int(shape[1])
+        name, n_stored = type(self).__name__, stored_entries(X)
+        needed = 8 * shape[0] + 12 * n_stored
+        if fitting:
+            needed += self._memory_needed(*shape, n_stored)
+        refuse_long_sides(shape, needed, name)
+        refuse_beyond_memory(shape, needed, name, self._smaller)
+
+    # What to use where a model is too large.
+    _smaller = "Leave out users and items with few interactions."
+
+    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
+        """Return the bytes of tables that a fit allocates at least."""
+        return 0

@@ -17,6 +17,7 @@ from sklearn_unlearn.utils._interactions import (
     transpose_without,
     without,
 )
+from sklearn_unlearn.utils._matrices import as_numbers
 
 __all__ = ["Interactions"]
 
@@ -99,7 +100,8 @@ class Interactions:
         Parameters
         ----------
         X : sparse container or array-like, shape (n_users, n_items)
-            Duplicates are summed and zeros dropped. Nothing is rejected and nothing is written to.
+            Duplicates are summed, in float32 or float64, and zeros dropped. Of the values nothing
+            is rejected, and nothing is written to.
 
         sample_weight : array-like of shape (n_users,) or None, default=None
             Weights of the users. A user of weight 0 loses its interactions.
@@ -108,11 +110,18 @@ class Interactions:
         -------
         interactions : Interactions
             It shares no memory with `X`.
+
+        Raises
+        ------
+        TypeError
+            For masked arrays.
+        ValueError
+            If the arrays of a sparse container do not fit each other or its shape.
         """
+        X = as_numbers(X, "X")
         X = X if sparse.issparse(X) else np.asarray(X)
         dtype = np.float32 if X.dtype.kind == "f" and X.dtype.itemsize < 8 else np.float64
-        # Always a copy, and first of all: SciPy converts neither half precision nor foreign byte
-        # order, and sums of small integers would wrap around.
+        # Always a copy, and before duplicates are summed; SciPy converts no foreign byte order.
         X = X.astype(dtype)
         csr = X.tocsr() if sparse.issparse(X) else sparse.csr_array(X)
         # Rebuilt: a flag that claims canonical form may be out of date.

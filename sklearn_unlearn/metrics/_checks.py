@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from sklearn_unlearn.utils._interactions import search_in_rows
+from sklearn_unlearn.utils._matrices import as_numbers
 
 IndexArray = NDArray[np.int64]
 
@@ -30,7 +31,7 @@ def check_count(value: Any, name: str) -> int:
 def check_interactions(X: Any, name: str, ensure_min_samples: int = 1) -> sparse.csr_array:
     """Return a copy of X as a CSR array, sorted, without duplicates and stored zeros."""
     checked = check_array(
-        X,
+        as_numbers(X, name),
         accept_sparse="csr",
         dtype=np.float64,
         input_name=name,

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sklearn_unlearn.metrics._checks import IndexArray, member
 from sklearn_unlearn.metrics._scores import catalogue_shape
+from sklearn_unlearn.utils._matrices import refuse_masked
 from sklearn_unlearn.utils._ranking import top_k
 from sklearn_unlearn.utils._validation import as_positions
 
@@ -168,6 +169,7 @@ def as_lists(value: Any, name: str, exclude: sparse.csr_array | None = None) -> 
                 f"were passed; expected the rows to score. Pass them with the call."
             )
         return ScoredItems(value, name, exclude)
+    refuse_masked(value, name)
     given = np.asarray(value) if not sparse.issparse(value) else np.empty(0, dtype=object)
     if given.ndim != 2 or given.dtype.kind not in "fiu" or given.shape[1] == 0:
         raise TypeError(

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 
 from sklearn_unlearn.metrics._checks import IndexArray, check_count
+from sklearn_unlearn.utils._matrices import refuse_masked
 from sklearn_unlearn.utils._validation import as_pairs, as_positions
 
 Shape = tuple[int, int]
@@ -95,6 +96,7 @@ def as_scores(value: Any, name: str) -> ArrayScores | ModelScores:
             f"{name} is a sparse matrix; expected dense scores, where 0 is a score as any other. "
             f"Pass {name}.toarray(), or a fitted recommender."
         )
+    refuse_masked(value, name)
     values = np.asarray(value)
     if values.dtype == object or values.ndim not in (1, 2):
         raise TypeError(

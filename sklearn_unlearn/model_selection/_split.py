@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 
 from sklearn_unlearn.utils._interactions import keep_entries
+from sklearn_unlearn.utils._matrices import as_numbers
 
 
 def split_interactions(
@@ -23,7 +24,8 @@ def split_interactions(
     Parameters
     ----------
     X : {array, sparse} of shape (n_users, n_items)
-        Interactions. Duplicates are summed and stored zeros dropped. Never written to.
+        Interactions. Duplicates are summed and stored zeros dropped. Never written to. Integers
+        stay of their type, or become int64 where a sum does not fit in.
     test_size : float or int, default=0.2
         A float between 0 and 1 is the share of interactions that go to the test part, rounded; an
         int is their number. Both parts get at least one.
@@ -38,7 +40,7 @@ def split_interactions(
     Raises
     ------
     TypeError
-        If `test_size` is not a number.
+        If `test_size` is not a number, or `X` is a masked array.
     ValueError
         If a part would be empty, or `X` is not a finite matrix.
 
@@ -53,10 +55,14 @@ def split_interactions(
     >>> bool((X_train.toarray() + X_test.toarray() == X).all())
     True
     """
-    checked = check_array(X, accept_sparse="csr", dtype="numeric", input_name="X")
+    numbers = as_numbers(X, "X", np.int64)
+    checked = check_array(numbers, accept_sparse="csr", dtype="numeric", input_name="X")
+    narrow = X.dtype if numbers is not X else checked.dtype
     X = sparse.csr_array(checked, copy=True)
     X.sum_duplicates()
     X.eliminate_zeros()
+    if (X.data.astype(narrow) == X.data).all():
+        X = X.astype(narrow, copy=False)
     n_test = _n_test(test_size, X.nnz)
     in_test = np.zeros(X.nnz, dtype=bool)
     in_test[check_random_state(random_state).permutation(X.nnz)[:n_test]] = True

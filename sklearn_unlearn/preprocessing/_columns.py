@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..utils._matrices import refuse_masked
+
 __all__ = ["EventTable", "make_events", "read_column", "read_events", "table_kind"]
 
 _KINDS = "a pandas, polars or pyarrow frame, a dict of columns, or an array of 2 or 3 columns"
@@ -43,6 +45,7 @@ def read_events(
     With `pairs` an array may have columns beyond the first two, which are not read.
     """
     if isinstance(events, np.ndarray):
+        refuse_masked(events, "the array of events")
         return _from_array(events, value, time, pairs)
     wanted = [name for name in (user, item, value, time) if name is not None]
     kind, names, column = _open(events)
@@ -160,6 +163,7 @@ def read_column(data: Any, name: str) -> Any:
     """
     import narwhals as nw
 
+    refuse_masked(data, f"the {name}")
     if isinstance(data, np.ndarray):
         if data.ndim == 1:
             return data

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_unlearn.utils._compat import Interval, _fit_context, align_sparse
+from sklearn_unlearn.utils._matrices import as_numbers
 
 __all__ = ["EntrywiseTransformer", "RatingBinarizer"]
 
@@ -97,7 +98,11 @@ class EntrywiseTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     def _check(self, X: Any, reset: bool) -> Any:
         return validate_data(
-            self, X, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32)
+            self,
+            as_numbers(X, "X"),
+            reset=reset,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
         )
 
     def __sklearn_is_fitted__(self) -> bool:

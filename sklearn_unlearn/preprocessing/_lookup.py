@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
+from ..utils._matrices import as_numbers
 from ._columns import make_events, read_column, read_events
 from ._guards import (
     refuse_forgotten_rows,
@@ -164,7 +165,7 @@ class IdLookupMixin:
                 f"Got X of shape {np.shape(X)}; expected (n_users, n_items) = {shape}. Pass a "
                 "matrix of the users and items that fit saw."
             )
-        matrix = sparse.csr_array(X, dtype=np.float64, copy=True)
+        matrix = sparse.csr_array(as_numbers(X, "X"), dtype=np.float64, copy=True)
         matrix.sum_duplicates()
         matrix.eliminate_zeros()
         users, items = matrix.tocoo().coords

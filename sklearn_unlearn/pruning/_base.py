@@ -19,6 +19,7 @@ from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._interactions import concatenate_ranges
+from sklearn_unlearn.utils._matrices import as_numbers
 
 __all__ = ["BasePruner", "hop_distances", "lost_shares", "spread"]
 
@@ -166,7 +167,9 @@ class BasePruner(SelectorMixin, BaseEstimator):
             If a parameter, the shape of `forget` or one of its positions is out of range, or if `X`
             holds NaN or infinity.
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
+        X = validate_data(
+            self, as_numbers(X, "X"), accept_sparse="csr", dtype=(np.float64, np.float32)
+        )
         data = Interactions.from_matrix(X)
         request = None
         if forget is not None:

@@ -12,6 +12,7 @@ from sklearn_unlearn.exact._ridge_similarities import (
 )
 from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval
+from sklearn_unlearn.utils._memory import refuse_beyond_memory, table_bytes
 
 __all__ = ["EASE"]
 
@@ -111,10 +112,22 @@ class EASE(ClosedFormModel):
             return self._weights
         return similarities(self._inverse)
 
+    _smaller = (
+        "Use ItemKNN or ALS, whose tables grow with the number of items and not with its square, "
+        "or leave out rare items."
+    )
+
+    def _memory_needed(self, n_users, n_items, n_stored):
+        return table_bytes(n_items, n_items)
+
     def _learn(self, data):
         return self._state(ridge_inverse(data, self.regularization))
 
     def _downdate(self, retained, request):
+        # Readers keep the old table while the new one is made.
+        tables = 1 if self._inverse is None else 2
+        needed = table_bytes(tables * retained.n_items, retained.n_items)
+        refuse_beyond_memory(retained.shape, needed, "a request to EASE", self._smaller)
         inverse, n_changed, status = self._corrected(retained, request)
         return self._state(inverse), n_changed, status
 

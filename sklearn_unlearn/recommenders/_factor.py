@@ -30,11 +30,10 @@ from sklearn_unlearn.recommenders._tables import (
     used_columns,
 )
 from sklearn_unlearn.utils._compat import _fit_context
+from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
 
 __all__ = ["FactorModel"]
-
-_LONGEST_SIDE = np.iinfo(np.int32).max
 
 _STRATEGIES = {
     None: InfluenceUnlearner,
@@ -103,7 +102,6 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
 
     def _fit(self, X, sample_weight) -> dict[str, Any]:
         """Attributes of a fit; what validation sets on the way, `fit` takes back if it fails."""
-        _check_sides(X)
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
         state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
@@ -233,6 +231,18 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             return np.inf
         return _LOOSER * self.tol * objective.gradient_scale
 
+    # -- what a model is made of -------------------------------------------------------------------
+    _smaller = (
+        "Use a smaller n_factors, or ItemKNN, which keeps lists of items; or leave out users and "
+        "items with few interactions."
+    )
+
+    def _memory_needed(self, n_users, n_items, n_stored):
+        # The factors, and the tables of Newton's method over the rows that hold something: point,
+        # gradient, step and product.
+        full = min(n_users, n_stored) + min(n_items, n_stored)
+        return table_bytes(n_users + n_items + 4 * full, self.n_factors, 4)
+
     # -- from tables to attributes and back --------------------------------------------------------
     def _canonical(self, theta, objective):
         """Table in the basis that `canonical_factors` gives."""
@@ -289,12 +299,3 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     def _parameters(state):
         """Factors and biases that are parameters, by the names of the attributes of `state`."""
         return state
-
-
-def _check_sides(X):
-    """Refuse a shape that ids used as positions make: a row of factors each would not fit."""
-    if any(side > _LONGEST_SIDE for side in getattr(X, "shape", ())):
-        raise ValueError(
-            f"X has shape {X.shape}; expected at most {_LONGEST_SIDE} users and as many items. "
-            "Turn ids into positions with InteractionEncoder."
-        )

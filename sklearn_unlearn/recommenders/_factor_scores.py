@@ -11,6 +11,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.objectives._weighted_rows import solve_users
 from sklearn_unlearn.optimizers import solve_rows
+from sklearn_unlearn.utils._matrices import refuse_masked
 
 __all__ = ["FactorScores"]
 
@@ -54,6 +55,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         scores : ndarray of shape (n, n_items)
         """
         check_is_fitted(self)
+        refuse_masked(U, "U")
         U = check_array(U, dtype=np.float64)
         if U.shape[1] != self.item_factors_.shape[1]:
             raise ValueError(

@@ -15,6 +15,7 @@ from sklearn_unlearn.exact._subspace import cold_subspace, dense_subspace, measu
 from sklearn_unlearn.influence.backends import get_backend
 from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval
+from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
 
 __all__ = ["GraphFilter"]
@@ -165,6 +166,14 @@ class GraphFilter(ClosedFormModel):
         return self._subspace.basis[:, : len(self.singular_values_)]
 
     # -- hooks of the family -----------------------------------------------------------------------
+    _smaller = "Use a smaller n_components, or ItemKNN; or leave out rare items."
+
+    def _memory_needed(self, n_users, n_items, n_stored):
+        # The basis, its image and one block of the search, or the whole operator; and the scales.
+        width = _width(self.n_components)
+        columns = n_items if 0 < n_items <= 2 * width else 3 * width
+        return 8 * (n_users + n_items) + table_bytes(n_items, columns if width else 0)
+
     def _learn(self, data):
         seed = draw_seed(self.random_state)
         graph = NormalisedGraph.from_interactions(data)

@@ -112,6 +112,12 @@ class ItemKNN(ClosedFormModel):
         self.b = b
         self.n_jobs = n_jobs
 
+    _smaller = "Use a smaller n_neighbors, or ALS; or leave out rare items."
+
+    def _memory_needed(self, n_users, n_items, n_stored):
+        # Three numbers for each item, and the lists of those that hold something.
+        return 24 * n_items + 12 * min(n_items, n_stored)
+
     def _learn(self, data):
         return _to_attributes(find_all(data, *self._settings()))
 

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives._rank import slack_of
+from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude, refuse_masked
 from sklearn_unlearn.utils._random import draw_seed
 
 __all__ = ["TakeOverMixin", "refuse", "taken_over"]
@@ -227,6 +228,8 @@ def refuse(params, fixed, why):
 
 def _joint_table(user_factors, item_factors):
     """One table of both sides, a copy."""
+    for side in (user_factors, item_factors):
+        refuse_masked(side, "an array of factors")
     users, items = parts = np.asarray(user_factors), np.asarray(item_factors)
     if any(part.dtype.kind not in "fiu" for part in parts):
         raise TypeError(
@@ -279,6 +282,7 @@ def taken_over(cls, factors, X, name, settings):
 
 def _read(model, X, shape, name, dtype):
     """Interactions, in a data type, that factors of some shape can have been fitted on."""
+    X = as_numbers(X, name)
     values = X.data if sparse.issparse(X) and X.format in ("csr", "csc", "coo") else X
     numbers = isinstance(values, np.ndarray) and values.dtype.kind in "fi"
     if numbers and not ((values >= 0) & (values < np.inf)).all():
@@ -300,4 +304,5 @@ def _read(model, X, shape, name, dtype):
             f"{name} of shape {shape} holds no interaction; expected at least one. "
             "Pass the matrix that the factors were fitted on."
         )
+    check_magnitude(data.values, name)
     return data

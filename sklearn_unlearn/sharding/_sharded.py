@@ -294,6 +294,12 @@ class ShardedRecommender(
         )
         return tags
 
+    # -- what the ensemble is made of --------------------------------------------------------------
+    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
+        needed = getattr(self.estimator, "_memory_needed", None)
+        one = needed(n_users, n_items, -(-n_stored // self.n_shards)) if needed else 0
+        return 4 * n_users + int(one) * self.n_shards
+
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         data, positions = self._interactions, request.positions

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sklearn_unlearn.utils._matrices import check_sparse_structure, refuse_masked
+
 __all__ = [
     "Pairs",
     "as_mask_pairs",
@@ -46,6 +48,7 @@ def first_few(labels: list[str], n_more: int) -> str:
 
 def _to_array(values: Any, name: str) -> NDArray[Any]:
     reject_frame(values, name)
+    refuse_masked(values, name)
     if isinstance(values, set | frozenset | dict | str | bytes):
         raise TypeError(
             f"{name} is a {type(values).__name__}; expected integer positions. Pass an integer "
@@ -228,15 +231,19 @@ def as_mask_pairs(mask: Any, shape: tuple[int, int], name: str) -> Pairs:
 
     Raises
     ------
+    TypeError
+        For masked arrays.
     ValueError
-        If the mask has another shape.
+        If the mask has another shape, or is a sparse container whose arrays do not fit.
     """
+    refuse_masked(mask, name)
     if mask.shape != shape:
         raise ValueError(
             f"{name} is a mask of shape {mask.shape}; expected the shape of X, {shape}. "
             "Mark cells in a matrix of that shape, or pass integer pairs of shape (n, 2)."
         )
     if sparse.issparse(mask):
+        check_sparse_structure(mask, name)
         coo = mask.astype(bool if mask.dtype == bool else np.float64).tocsr().tocoo()
         marked = coo.data != 0
         users, items = coo.coords if hasattr(coo, "coords") else (coo.row, coo.col)
