@@ -16,6 +16,7 @@ snapshot are those of the estimator, and no hook may write to them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude, refuse_
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
 from sklearn_unlearn.utils._ranking import best_items
 from sklearn_unlearn.utils._snapshots import lock_of, snapshot
+from sklearn_unlearn.utils._state import refuse_loaded
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
 from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items
 
@@ -47,6 +49,24 @@ class _InteractionsMixin:
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_interactions" in self.__dict__
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        if "_interactions" in self.__dict__:
+            # Without its own __setstate__, as in some crafted files, it has no shape.
+            if getattr(self._interactions, "shape", None) is None:
+                refuse_loaded(self, "it has no interactions")
+            if self.__dict__.get("n_features_in_", self._interactions.n_items) != (
+                self._interactions.n_items
+            ):
+                refuse_loaded(self, "n_features_in_ is not the number of items")
+            self._check_loaded(self.__dict__)
+
+    def __copy__(self) -> Self:
+        return snapshot(self)  # as ever, and without the checks of what comes from a file
+
+    def _check_loaded(self, state: Mapping[str, Any]) -> None:
+        """Refuse a state, read from a file, that compiled code could not index (`utils._state`)."""
 
     def __sklearn_tags__(self) -> Tags:
         # BaseEstimator has the method, further on in the order of resolution: mypy sees no further.

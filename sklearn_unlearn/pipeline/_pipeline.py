@@ -13,6 +13,7 @@ from sklearn_unlearn.pipeline._steps import check_memory, check_steps, is_recomm
 from sklearn_unlearn.pipeline._verbs import RecommenderVerbs, last_has
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.utils._snapshots import snapshot
+from sklearn_unlearn.utils._state import refuse_loaded
 from sklearn_unlearn.utils._tags import Tags, get_forget_tags, with_forget_tags
 
 __all__ = ["RecommenderPipeline", "make_recommender_pipeline"]
@@ -192,6 +193,18 @@ class RecommenderPipeline(RecommenderVerbs, Pipeline):
             (name, step if is_skipped(step) else copy.copy(step)) for name, step in self.steps
         ]
         return twin
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        try:
+            encoder, model = self._encoder, self._final_estimator
+        except (AttributeError, IndexError, TypeError, ValueError):
+            return  # steps that `fit` will refuse
+        table = getattr(model, "_interactions", None)
+        if encoder is None or table is None or not encoder.__sklearn_is_fitted__():
+            return
+        if table.shape != (encoder.n_users_, encoder.n_items_):
+            refuse_loaded(self, "its encoder and its recommender differ in their shapes")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -10,9 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils._compat import StrOptions, align_sparse
+from ..utils._snapshots import snapshot
 from ._assemble import assemble
 from ._columns import EventTable, read_events
 from ._ids import read_ids
+from ._loaded import check_encoder
 from ._lookup import IdLookupMixin
 from ._numbers import read_values, time_order
 from ._vocabulary import Vocabulary
@@ -272,6 +274,14 @@ class InteractionEncoder(
     ) -> SparseMatrix:
         shape = (n_users, self.n_items_)
         return align_sparse(assemble(users, items, values, shape, self.duplicates, order))
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if self.__sklearn_is_fitted__():
+            check_encoder(self, self.__dict__)
+
+    def __copy__(self) -> InteractionEncoder:
+        return snapshot(self)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_users" in self.__dict__

@@ -10,6 +10,7 @@ from sklearn_unlearn.exact._ridge_similarities import (
     scores_of_rows,
     similarities,
 )
+from sklearn_unlearn.recommenders._loaded import check_ridge
 from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, table_bytes
@@ -119,6 +120,9 @@ class EASE(ClosedFormModel):
 
     def _memory_needed(self, n_users, n_items, n_stored):
         return table_bytes(n_items, n_items)
+
+    def _check_loaded(self, state):
+        check_ridge(self, state)
 
     def _learn(self, data):
         return self._state(ridge_inverse(data, self.regularization))

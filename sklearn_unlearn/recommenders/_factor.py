@@ -21,6 +21,7 @@ from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
 from sklearn_unlearn.recommenders._device import compute
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
+from sklearn_unlearn.recommenders._loaded import check_factors
 from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
@@ -232,6 +233,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return _LOOSER * self.tol * objective.gradient_scale
 
     # -- what a model is made of -------------------------------------------------------------------
+    _tables: tuple[str, ...] = ("factors",)
     _smaller = (
         "Use a smaller n_factors, or ItemKNN, which keeps lists of items; or leave out users and "
         "items with few interactions."
@@ -242,6 +244,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # gradient, step and product.
         full = min(n_users, n_stored) + min(n_items, n_stored)
         return table_bytes(n_users + n_items + 4 * full, self.n_factors, 4)
+
+    def _check_loaded(self, state):
+        check_factors(self, state, self._tables, self._with_biases)
 
     # -- from tables to attributes and back --------------------------------------------------------
     def _canonical(self, theta, objective):

@@ -13,6 +13,7 @@ from sklearn_unlearn.exact._normalised import NormalisedGraph
 from sklearn_unlearn.exact._refinement import refined_subspace
 from sklearn_unlearn.exact._subspace import cold_subspace, dense_subspace, measured_residual
 from sklearn_unlearn.influence.backends import get_backend
+from sklearn_unlearn.recommenders._loaded import check_graph_filter
 from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import table_bytes
@@ -173,6 +174,9 @@ class GraphFilter(ClosedFormModel):
         width = _width(self.n_components)
         columns = n_items if 0 < n_items <= 2 * width else 3 * width
         return 8 * (n_users + n_items) + table_bytes(n_items, columns if width else 0)
+
+    def _check_loaded(self, state):
+        check_graph_filter(self, state)
 
     def _learn(self, data):
         seed = draw_seed(self.random_state)

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from sklearn_unlearn.exact._cooccurrence import Neighborhoods, find_again, find_all
 from sklearn_unlearn.exact._weightings import SIMILARITIES, Rule
 from sklearn_unlearn.influence.backends import get_backend
+from sklearn_unlearn.recommenders._loaded import check_item_lists
 from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
@@ -117,6 +118,9 @@ class ItemKNN(ClosedFormModel):
     def _memory_needed(self, n_users, n_items, n_stored):
         # Three numbers for each item, and the lists of those that hold something.
         return 24 * n_items + 12 * min(n_items, n_stored)
+
+    def _check_loaded(self, state):
+        check_item_lists(self, state)
 
     def _learn(self, data):
         return _to_attributes(find_all(data, *self._settings()))

@@ -26,6 +26,7 @@ class PropagatedModel(FactorModel):
     """
 
     _with_biases = False
+    _tables = ("factors", "embeddings")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

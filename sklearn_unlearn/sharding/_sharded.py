@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._row_scores import RowScores
 from sklearn_unlearn.sharding._aggregation import combine, familiarity, gates_of
 from sklearn_unlearn.sharding._attention import learn_attention
+from sklearn_unlearn.sharding._loaded import check_ensemble
 from sklearn_unlearn.sharding._partitions import KINDS, Partition, make_partition
 from sklearn_unlearn.sharding._questions import draw_questions
 from sklearn_unlearn.sharding._reports import merge_reports
@@ -299,6 +301,9 @@ class ShardedRecommender(
         needed = getattr(self.estimator, "_memory_needed", None)
         one = needed(n_users, n_items, -(-n_stored // self.n_shards)) if needed else 0
         return 4 * n_users + int(one) * self.n_shards
+
+    def _check_loaded(self, state: Mapping[str, Any]) -> None:
+        check_ensemble(self, state)
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:

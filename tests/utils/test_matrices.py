@@ -59,7 +59,7 @@ def test_a_container_of_one_or_three_dimensions_is_no_matrix():
 
 # -- in child processes, since what is wrong would end the interpreter -----------------------------
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["matrices"])
+@pytest.mark.parametrize("kind", ["matrices", "files"])
 @pytest.mark.parametrize("first", range(0, 200, 50))
 def test_no_way_in_ends_the_interpreter(kind, first):
     command = [sys.executable, "-m", "tests.malformed", kind, str(first), str(first + 50)]

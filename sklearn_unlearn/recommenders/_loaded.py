@@ -1,0 +1,88 @@
+"""Checks of what a recommender is made of, once it is loaded from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sklearn_unlearn.exact._subspace import Subspace
+from sklearn_unlearn.utils._state import check_table, refuse_loaded, square_similarity
+
+__all__ = ["check_factors", "check_graph_filter", "check_item_lists", "check_ridge"]
+
+State = Mapping[str, Any]
+
+
+def check_factors(model: Any, state: State, kinds: tuple[str, ...], biases: bool) -> None:
+    """Check the tables of a factor model: one width, and a row for each user and item.
+
+    Parameters
+    ----------
+    model : estimator
+        Whose state it is.
+
+    state : dict
+        Its attributes.
+
+    kinds : tuple of str
+        ``"factors"``, and ``"embeddings"`` where these are the parameters.
+
+    biases : bool
+        Whether there are biases.
+    """
+    n_users, n_items = state["_interactions"].shape
+    first = check_table(model, state, f"user_{kinds[0]}_", (n_users, None))
+    k, dtypes = first.shape[1], (first.dtype,)
+    for kind in kinds:
+        check_table(model, state, f"user_{kind}_", (n_users, k), dtypes)
+        check_table(model, state, f"item_{kind}_", (n_items, k), dtypes)
+    if biases:
+        check_table(model, state, "user_biases_", (n_users,))
+        check_table(model, state, "item_biases_", (n_items,))
+    if "embeddings" in kinds:
+        for name in ("_gathered", "_pulled"):
+            check_table(model, state, name, (n_items, k))
+    for number, _ in enumerate(state.get("_sums", ())):
+        check_table(model, {"_sums": state["_sums"][number]}, "_sums", (k, k))
+
+
+def check_ridge(model: Any, state: State) -> None:
+    """Check the inverse or the weights of `EASE`."""
+    n = state["_interactions"].n_items
+    inverse, weights = state.get("_inverse"), state.get("_weights")
+    if inverse is None and weights is None:
+        refuse_loaded(model, "it has neither weights nor the inverse to make them of")
+    if inverse is not None:
+        check_table(model, state, "_inverse", (n, n), (np.float64,))
+    if weights is not None:
+        square_similarity(model, state, "_weights", n)
+
+
+def check_item_lists(model: Any, state: State) -> None:
+    """Check the lists of `ItemKNN`, and what it takes to correct them."""
+    n = state["_interactions"].n_items
+    square_similarity(model, state, "item_similarity_", n)
+    check_table(model, state, "_floors", (n,))
+    check_table(model, state, "_item_scales", (n,))
+
+
+def check_graph_filter(model: Any, state: State) -> None:
+    """Check the scales and the subspace of `GraphFilter`."""
+    n_users, n_items = state["_interactions"].shape
+    check_table(model, state, "_user_scales", (n_users,))
+    check_table(model, state, "_item_scales", (n_items,))
+    found = state.get("_subspace")
+    if not isinstance(found, Subspace):
+        refuse_loaded(model, "it has no subspace")
+    parts = vars(found)
+    basis = check_table(model, parts, "basis", (None, None), (np.float64,))
+    n, width = basis.shape
+    singular = check_table(model, state, "singular_values_", (None,))
+    if n != (n_items if len(singular) else n) or len(singular) > width:
+        refuse_loaded(model, f"its basis has shape {basis.shape}")
+    check_table(model, parts, "values", (width,), (np.float64,))
+    check_table(model, parts, "projected", (width, width), (np.float64,))
+    remainder = check_table(model, parts, "remainder", (n, None), (np.float64,))
+    check_table(model, parts, "coupling", (remainder.shape[1], width), (np.float64,))

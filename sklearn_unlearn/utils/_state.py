@@ -1,0 +1,128 @@
+"""Checks of the state of a model: loaded from a file, or just computed.
+
+A file may hold anything. What compiled code indexes must be of the shape and type that it takes for
+granted, so a model checks this when it is loaded; numbers in a table are not looked at, as no check
+can tell those that were written from others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sklearn_unlearn.utils._matrices import check_sparse_structure
+
+__all__ = [
+    "check_table",
+    "is_finite",
+    "refuse_loaded",
+    "square_similarity",
+]
+
+
+def refuse_loaded(owner: Any, problem: str) -> NoReturn:
+    """Raise ValueError: what a file holds is not what a fit leaves.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.utils._state import refuse_loaded
+    >>> refuse_loaded([], "it holds nothing")
+    Traceback (most recent call last):
+    ...
+    ValueError: the loaded list is damaged: it holds nothing; expected ...
+    """
+    raise ValueError(
+        f"the loaded {type(owner).__name__} is damaged: {problem}; expected the state that a fit "
+        "leaves. Load another copy of the file, or fit again."
+    )
+
+
+def check_table(
+    owner: Any,
+    state: Mapping[str, Any],
+    name: str,
+    shape: tuple[int | None, ...],
+    dtypes: tuple[Any, ...] = (np.float64, np.float32),
+) -> NDArray[Any]:
+    """Return an array of a loaded state; refuse another shape or type.
+
+    Parameters
+    ----------
+    owner : object
+        Whose state it is, for the message.
+
+    state : dict
+        Names and values.
+
+    name : str
+        Which of them.
+
+    shape : tuple of int or None
+        The shape; None means any length.
+
+    dtypes : tuple of dtype, default=(float64, float32)
+        The types to choose from.
+
+    Raises
+    ------
+    ValueError
+        If there is no such array.
+    """
+    array = state.get(name)
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        refuse_loaded(owner, f"{name} is a {type(array).__name__} and no array")
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, n) for n, wanted in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        refuse_loaded(owner, f"{name} has shape {array.shape} and not {shape}")
+    if array.dtype not in dtypes:
+        refuse_loaded(owner, f"{name} has dtype {array.dtype}")
+    return array
+
+
+def square_similarity(owner: Any, state: Mapping[str, Any], name: str, n: int) -> None:
+    """Refuse a sparse table of items by items whose arrays do not fit."""
+    matrix: Any = state.get(name)
+    if not (sparse.issparse(matrix) and matrix.format == "csr" and matrix.shape == (n, n)):
+        refuse_loaded(owner, f"{name} is no CSR matrix of shape {(n, n)}")
+    try:
+        check_sparse_structure(matrix, name)
+    except ValueError as error:
+        refuse_loaded(owner, str(error).split(";")[0])
+    if matrix.dtype not in (np.float64, np.float32) or matrix.indptr[-1] != len(matrix.data):
+        refuse_loaded(owner, f"{name} has values of dtype {matrix.dtype}, or too many")
+
+
+def is_finite(value: Any) -> bool:
+    """Tell whether all numbers in a value are finite: of arrays, and of what holds such.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.utils._state import is_finite
+    >>> is_finite((np.ones(2), 1.0)), is_finite({"a": np.array([np.inf])})
+    (True, False)
+    """
+    if sparse.issparse(value):
+        return is_finite(value.data)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind != "f":
+            return True
+        with np.errstate(all="ignore"):
+            # One pass without a mask; a sum that overflows is looked at again.
+            return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())
+    if isinstance(value, float | np.floating):
+        return bool(np.isfinite(value))
+    if isinstance(value, tuple | list):
+        return all(map(is_finite, value))
+    if isinstance(value, Mapping):
+        return all(map(is_finite, value.values()))
+    if is_dataclass(value) and not isinstance(value, type):
+        return all(is_finite(getattr(value, one.name)) for one in fields(value))
+    return True
