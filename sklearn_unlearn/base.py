@@ -32,7 +32,12 @@ from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude, refuse_
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
 from sklearn_unlearn.utils._ranking import best_items
 from sklearn_unlearn.utils._snapshots import lock_of, snapshot
-from sklearn_unlearn.utils._state import refuse_loaded
+from sklearn_unlearn.utils._state import (
+    finite_scores,
+    refuse_loaded,
+    refuse_not_finite,
+    refusing_overflow,
+)
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
 from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items
 
@@ -67,6 +72,10 @@ class _InteractionsMixin:
 
     def _check_loaded(self, state: Mapping[str, Any]) -> None:
         """Refuse a state, read from a file, that compiled code could not index (`utils._state`)."""
+
+    def _computed(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what has to be finite of a state that a request computed."""
+        return state
 
     def __sklearn_tags__(self) -> Tags:
         # BaseEstimator has the method, further on in the order of resolution: mypy sees no further.
@@ -156,7 +165,9 @@ class ForgetMixin(_InteractionsMixin):
             if request.is_empty:
                 return self
             retained = before._interactions.remove(request.positions)
-            state = before._forget(retained, request)
+            with refusing_overflow(self):
+                state = before._forget(retained, request)
+            refuse_not_finite(self, self._computed(state))
             # `before` keeps the old values alive, so no destructor can run in the middle of this
             # update.
             self.__dict__.update({**state, "_interactions": retained})
@@ -296,7 +307,7 @@ class RecommenderMixin(_InteractionsMixin):
         """
         check_is_fitted(self)
         view = snapshot(self)
-        return view._score_rows(view._check_rows(X))
+        return finite_scores(view._score_rows(view._check_rows(X)))
 
     def predict_pairs(self, pairs: Any) -> NDArray[Any]:
         """Score (user, item) pairs of training users.
@@ -322,7 +333,8 @@ class RecommenderMixin(_InteractionsMixin):
         """
         check_is_fitted(self)
         view = snapshot(self)
-        return view._score_pairs(*as_pairs(pairs, view._interactions.shape, "pairs"))
+        users, items = as_pairs(pairs, view._interactions.shape, "pairs")
+        return finite_scores(view._score_pairs(users, items))
 
     def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
         """Validate the arguments of ``fit``, set ``n_features_in_``, return a private copy."""

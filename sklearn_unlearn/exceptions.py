@@ -7,6 +7,7 @@ __all__ = [
     "DeviceMemoryWarning",
     "ForgetError",
     "NotConvergedWarning",
+    "NotFiniteError",
     "UnknownInteractionError",
 ]
 
@@ -27,6 +28,19 @@ class UnknownInteractionError(ValueError, KeyError):
     def __str__(self) -> str:
         # KeyError prints the repr of its argument, which would wrap the sentence in quotes.
         return Exception.__str__(self)
+
+
+class NotFiniteError(ValueError, FloatingPointError):
+    """A model, or a score, came out as NaN or infinity: X holds too large or too small numbers.
+
+    A fit or a request that raises it leaves the model as it was.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import NotFiniteError
+    >>> issubclass(NotFiniteError, ValueError)
+    True
+    """
 
 
 class ForgetError(RuntimeError):

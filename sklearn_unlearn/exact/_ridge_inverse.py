@@ -18,7 +18,7 @@ from sklearn_unlearn.exact._ridge_changes import Change, Loss, Positions, cheape
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._random import hashed_bits
 
-__all__ = ["corrected_inverse", "ridge_inverse"]
+__all__ = ["EXACT_RESIDUAL", "corrected_inverse", "measured_residual", "ridge_inverse"]
 
 Floats = NDArray[np.float64]
 
@@ -28,9 +28,11 @@ _MAX_RANK = 0.25
 _MAX_KERNEL_RANK = 64
 # Rows that BLAS works on at once.
 _PANEL = 512
-# The residual that is tolerated, and the least that can be, in units of the condition number.
+# The residual that is tolerated, the least that can be, in units of the condition number, and what
+# may be called floating-point tolerance however that is.
 _MAX_RESIDUAL = 1e-11
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
+EXACT_RESIDUAL = 1e-8
 
 
 def ridge_inverse(data: Interactions, regularization: float) -> Floats:
@@ -143,7 +145,8 @@ def corrected_inverse(
         How many rows of it changed.
 
     status : str
-        How it was made.
+        How it was made: a downdate has a residual of `EXACT_RESIDUAL` at most. Of an inverse that
+        was made again, `measured_residual` tells whether the matrix allowed a better one.
 
     Raises
     ------
@@ -174,11 +177,49 @@ def corrected_inverse(
         except np.linalg.LinAlgError:
             reason = "a correction would be singular"
         else:
-            if residual <= most:
-                return new, n_changed, f"downdate of rank {change.rank}, residual {residual:.1e}"
+            if residual <= min(most, EXACT_RESIDUAL):
+                status = f"downdate of rank {change.rank}, residual {residual:.1e}"
+                return new, n_changed, status
             reason = f"rounding had left a residual of {residual:.1e}"
             del new  # or there would be three tables at once
     return ridge_inverse(after, regularization), len(inverse), f"inverted again: {reason}"
+
+
+def measured_residual(inverse: Floats, data: Interactions, regularization: float) -> float:
+    """Measure how well ``M P = I`` holds, by a product with random signs.
+
+    Parameters
+    ----------
+    inverse : ndarray of float64, shape (n_items, n_items)
+        P.
+
+    data : Interactions
+        What M is made of.
+
+    regularization : float
+        Positive.
+
+    Returns
+    -------
+    residual : float
+        Root mean square of the elements of ``M P s - s``, for signs s.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exact._ridge_inverse import measured_residual, ridge_inverse
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> data = Interactions.from_matrix([[1, 1], [0, 1]])
+    >>> measured_residual(ridge_inverse(data, 1.0), data, 1.0) < 1e-14
+    True
+    """
+    probe = _signs(data, len(inverse))
+    return _residual(data, regularization, np.diagonal(inverse), probe, inverse @ probe)[0]
+
+
+def _signs(data: Interactions, n: int) -> Floats:
+    """Random signs: others each time, so that no error can hide from all of them."""
+    bits = hashed_bits(data.n_interactions, np.arange(n))
+    return np.where(bits >> np.uint64(63), 1.0, -1.0)
 
 
 def _downdate(
@@ -186,9 +227,7 @@ def _downdate(
 ) -> tuple[Floats, int, float, float]:
     """Correct an inverse; return it with the rows that changed, its residual, and a bound of it."""
     left, right = _corrections(inverse, change)
-    # Other signs each time, so that no error can hide from all of them.
-    bits = hashed_bits(loss.after.n_interactions, np.arange(len(inverse)))
-    probe = np.where(bits >> np.uint64(63), 1.0, -1.0)
+    probe = _signs(loss.after, len(inverse))
     new, product = _add(inverse, left, right, probe)
     # An item without interactions is on its own: without the rounding of what it was.
     items = np.flatnonzero(loss.emptied)

@@ -49,7 +49,8 @@ class ForgetReport:
         Norm of the gradient of the retained objective, before and after.
 
     residual : float
-        After over before; 0 where there was nothing to do.
+        After over before; 0 where there was nothing to do. Of `EASE`, where it is not exact: the
+        root mean square of the inverse times its matrix less the identity.
 
     seconds : float
         Wall-clock time of the whole request.

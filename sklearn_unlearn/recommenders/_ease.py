@@ -4,7 +4,12 @@ from numbers import Integral, Real
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_unlearn.exact._ridge_inverse import corrected_inverse, ridge_inverse
+from sklearn_unlearn.exact._ridge_inverse import (
+    EXACT_RESIDUAL,
+    corrected_inverse,
+    measured_residual,
+    ridge_inverse,
+)
 from sklearn_unlearn.exact._ridge_similarities import (
     largest_similarities,
     scores_of_rows,
@@ -31,7 +36,9 @@ class EASE(ClosedFormModel):
     of the lowest rank that the request allows: 1 for a user or an item, 2 for some interactions of
     one of them. That costs a pass over P, where a fit costs the cube of the number of items. P is
     inverted again where a request is large, or where the residual of a random product with P, which
-    every request measures, says that rounding has piled up.
+    every request measures, says that rounding has piled up. Where that residual is above 1e-8 even
+    then, the matrix is ill-conditioned: the report says "residual-bounded" instead of "exact", and
+    gives the residual. A larger `regularization` helps.
 
     Parameters
     ----------
@@ -124,6 +131,10 @@ class EASE(ClosedFormModel):
     def _check_loaded(self, state):
         check_ridge(self, state)
 
+    def _computed(self, state):
+        # A product with all of the inverse, its residual, has told.
+        return {name: value for name, value in state.items() if name != "_inverse"}
+
     def _learn(self, data):
         return self._state(ridge_inverse(data, self.regularization))
 
@@ -133,7 +144,15 @@ class EASE(ClosedFormModel):
         needed = table_bytes(tables * retained.n_items, retained.n_items)
         refuse_beyond_memory(retained.shape, needed, "a request to EASE", self._smaller)
         inverse, n_changed, status = self._corrected(retained, request)
-        return self._state(inverse), n_changed, status
+        if status.startswith("downdate"):
+            return self._state(inverse), n_changed, status
+        residual = measured_residual(inverse, retained, self.regularization)
+        if residual <= EXACT_RESIDUAL:
+            return self._state(inverse), n_changed, status
+        # As good as a fit is, and no better: rounding alone separates two of them.
+        fields = {"guarantee": "residual-bounded", "residual": residual}
+        status += f"; ill-conditioned, so that a residual of {residual:.1e} is left"
+        return self._state(inverse), n_changed, status, fields
 
     def _corrected(self, retained, request):
         if self._inverse is None:

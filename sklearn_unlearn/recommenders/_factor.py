@@ -33,6 +33,7 @@ from sklearn_unlearn.recommenders._tables import (
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
+from sklearn_unlearn.utils._state import refuse_not_finite, refusing_overflow
 
 __all__ = ["FactorModel"]
 
@@ -105,7 +106,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         """Attributes of a fit; what validation sets on the way, `fit` takes back if it fails."""
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
-        state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
+        with refusing_overflow(self):
+            state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
+        refuse_not_finite(self, state)
         if fault and self.max_iter:
             # Past `fit` and scikit-learn's wrapper of it.
             warnings.warn(fault, NotConvergedWarning, stacklevel=4)
@@ -244,6 +247,12 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # gradient, step and product.
         full = min(n_users, n_stored) + min(n_items, n_stored)
         return table_bytes(n_users + n_items + 4 * full, self.n_factors, 4)
+
+    def _computed(self, state):
+        if not state.get("_sums"):
+            return state
+        # The sums of all rows are the place to look: they are there, and the tables may be large.
+        return {name: value for name, value in state.items() if not name.endswith("_factors_")}
 
     def _check_loaded(self, state):
         check_factors(self, state, self._tables, self._with_biases)

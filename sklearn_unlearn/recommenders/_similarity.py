@@ -16,6 +16,7 @@ from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._row_scores import CELLS_AT_ONCE, RowScores
 from sklearn_unlearn.utils._compat import _fit_context
+from sklearn_unlearn.utils._state import refuse_not_finite, refusing_overflow
 
 __all__ = ["ClosedFormModel"]
 
@@ -57,7 +58,9 @@ class ClosedFormModel(RowScores, RecommenderMixin, ForgetMixin, BaseEstimator):
         before = self.__dict__.copy()
         try:
             data = self._check_training_data(X, sample_weight)
-            state = self._learn(data)
+            with refusing_overflow(self):
+                state = self._learn(data)
+            refuse_not_finite(self, state)
         except BaseException:
             self.__dict__ = before
             raise

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.utils._state import finite_scores
+
 __all__ = ["best_items", "top_k"]
 
 
@@ -31,8 +33,8 @@ def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]
 
     Raises
     ------
-    FloatingPointError
-        If a score is not a number: there is no order to follow.
+    NotFiniteError
+        If a score is not a number, or infinite: there is no order to follow.
 
     Examples
     --------
@@ -42,11 +44,7 @@ def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]
     array([[1, 2]])
     """
     n_rows, n_columns = scores.shape
-    if np.isnan(scores).any():
-        raise FloatingPointError(
-            "the model gives scores that are not a number; expected finite scores. Refit it with "
-            "more regularization."
-        )
+    finite_scores(scores, for_lists=True)
     if k < n_columns:
         threshold = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
         above, tied = scores > threshold, scores == threshold

@@ -203,6 +203,44 @@ def test_a_drifted_inverse_is_replaced_and_the_report_says_so():
     assert_allclose(table_of(model), table_of(refit_of(model)), atol=1e-12)
 
 
+ILL = (np.random.default_rng(3).random((20, 40)) < 0.3) * 1e3
+
+
+@pytest.mark.parametrize(
+    "setting", [{}, {"top_k": 5}, {"top_k": 5, "keep_inverse": False}], ids=str
+)
+def test_what_is_ill_conditioned_is_not_called_exact(setting):
+    """Fewer users than items: the penalty alone keeps the Gram matrix from being singular."""
+    model = EASE(1e-2, **setting).fit(ILL).forget(users=[1])
+    report = model.forget_report_
+    refit = EASE(1e-2, **setting).fit(np.delete(ILL, 1, axis=0))
+    # As good as a refit, bit for bit, and both are far from what they stand for.
+    assert (abs(model.item_similarity_ - refit.item_similarity_) > 0).sum() == 0
+    rest = np.vstack([ILL[:1], ILL[2:]])
+    P = EASE(1e-2).fit(rest)._inverse
+    error = rest.T @ (rest @ P) + 1e-2 * P - np.eye(40)
+    assert report.guarantee == "residual-bounded" and "ill-conditioned" in report.status
+    assert report.residual == pytest.approx(np.sqrt(np.sum(error**2) / 40), rel=1)
+    assert report.residual > 1e-8
+    better = EASE(1e6, **setting).fit(ILL).forget(users=[1]).forget_report_
+    assert (better.guarantee, better.residual) == ("exact", 0.0)
+
+
+def test_exact_means_a_residual_of_1e_8_at_most():
+    """For every penalty: what is called exact equals a refit to what its residual promises."""
+    for penalty in 10.0 ** np.arange(-6, 9):
+        try:
+            model = EASE(penalty).fit(ILL).forget(users=[1])
+            refit = EASE(penalty).fit(np.delete(ILL, 1, axis=0))
+        except ValueError:
+            continue
+        P, Q = model._inverse, refit._inverse
+        if model.forget_report_.guarantee == "exact":
+            assert np.abs(P - Q).max() <= 1e-7 * np.abs(Q).max()
+        else:
+            assert model.forget_report_.residual > 1e-8
+
+
 def test_readers_keep_the_old_table(tmp_path):
     model = EASE(9.0).fit(X)
     reader, table = copy.copy(model), model._inverse
