@@ -17,6 +17,7 @@ snapshot are those of the estimator, and no hook may write to them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral
 from typing import Any, Self
 
@@ -39,6 +40,7 @@ from sklearn_unlearn.utils._state import (
     refusing_overflow,
 )
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
+from sklearn_unlearn.utils._threads import blas_threads
 from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items
 
 __all__ = ["ForgetMixin", "ForgetRequest", "RecommenderMixin", "validate_forget_request"]
@@ -80,6 +82,10 @@ class _InteractionsMixin:
     def __sklearn_tags__(self) -> Tags:
         # BaseEstimator has the method, further on in the order of resolution: mypy sees no further.
         return with_forget_tags(super().__sklearn_tags__())  # type: ignore[misc]
+
+    def _threads(self) -> AbstractContextManager[None]:
+        """Context of every verb: `n_jobs` governs BLAS too, where an estimator has it."""
+        return blas_threads(self.n_jobs) if hasattr(self, "n_jobs") else nullcontext()
 
 
 class ForgetMixin(_InteractionsMixin):
@@ -157,7 +163,7 @@ class ForgetMixin(_InteractionsMixin):
             With ``missing="raise"``, if the model was never trained on part of the request.
         """
         check_is_fitted(self)
-        with lock_of(self):
+        with lock_of(self), self._threads():
             before = snapshot(self)
             request = validate_forget_request(
                 before._interactions, interactions, users, items, missing
@@ -280,10 +286,11 @@ class RecommenderMixin(_InteractionsMixin):
         if not len(rows):
             return np.empty((0, n_items), np.int64), np.empty((0, n_items))
         step = max(1, _CELLS_AT_ONCE // shape[1])
-        lists = [
-            best_items(score(chunk), seen[chunk] if exclude_seen else None, n_items, candidates)
-            for chunk in (rows[i : i + step] for i in range(0, len(rows), step))
-        ]
+        with self._threads():
+            lists = [
+                best_items(score(chunk), seen[chunk] if exclude_seen else None, n_items, candidates)
+                for chunk in (rows[i : i + step] for i in range(0, len(rows), step))
+            ]
         chosen, scores = (np.concatenate(parts) for parts in zip(*lists, strict=True))
         return chosen, scores
 
@@ -307,7 +314,8 @@ class RecommenderMixin(_InteractionsMixin):
         """
         check_is_fitted(self)
         view = snapshot(self)
-        return finite_scores(view._score_rows(view._check_rows(X)))
+        with self._threads():
+            return finite_scores(view._score_rows(view._check_rows(X)))
 
     def predict_pairs(self, pairs: Any) -> NDArray[Any]:
         """Score (user, item) pairs of training users.
@@ -334,7 +342,8 @@ class RecommenderMixin(_InteractionsMixin):
         check_is_fitted(self)
         view = snapshot(self)
         users, items = as_pairs(pairs, view._interactions.shape, "pairs")
-        return finite_scores(view._score_pairs(users, items))
+        with self._threads():
+            return finite_scores(view._score_pairs(users, items))
 
     def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
         """Validate the arguments of ``fit``, set ``n_features_in_``, return a private copy."""

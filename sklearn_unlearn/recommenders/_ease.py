@@ -54,6 +54,10 @@ class EASE(ClosedFormModel):
         Whether to keep P. If not, `forget` inverts anew: as exact, and as slow as a fit. With
         `top_k` the model is then small.
 
+    n_jobs : int or None, default=None
+        Threads of BLAS, counted as joblib does: None is 1 unless in a ``joblib.parallel_config``
+        block, -1 is every processor. They pay from some thousand items on.
+
     Attributes
     ----------
     item_similarity_ : ndarray or csr_array of shape (n_items, n_items)
@@ -105,12 +109,14 @@ class EASE(ClosedFormModel):
         "regularization": [Interval(Real, 0, None, closed="neither")],
         "top_k": [None, Interval(Integral, 1, None, closed="left")],
         "keep_inverse": ["boolean"],
+        "n_jobs": [None, Integral],
     }
 
-    def __init__(self, regularization=500.0, *, top_k=None, keep_inverse=True):
+    def __init__(self, regularization=500.0, *, top_k=None, keep_inverse=True, n_jobs=None):
         self.regularization = regularization
         self.top_k = top_k
         self.keep_inverse = keep_inverse
+        self.n_jobs = n_jobs
 
     @property
     def item_similarity_(self):
@@ -118,7 +124,8 @@ class EASE(ClosedFormModel):
         check_is_fitted(self)
         if self._weights is not None:
             return self._weights
-        return similarities(self._inverse)
+        with self._threads():
+            return similarities(self._inverse)
 
     _smaller = (
         "Use ItemKNN or ALS, whose tables grow with the number of items and not with its square, "

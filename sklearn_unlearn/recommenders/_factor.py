@@ -93,7 +93,8 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         """
         before = self.__dict__.copy()
         try:
-            state = self._fit(X, sample_weight)
+            with self._threads():
+                state = self._fit(X, sample_weight)
         except BaseException:
             self.__dict__ = before
             raise
@@ -158,8 +159,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             Spectral ratio, relative gap, rank and prediction bound.
         """
         check_is_fitted(self)
-        objective = self._make_objective(self._interactions, offset=self._offset)
-        return certify(objective, self._theta(objective.layout).astype(np.float64), tol)
+        with self._threads():
+            objective = self._make_objective(self._interactions, offset=self._offset)
+            return certify(objective, self._theta(objective.layout).astype(np.float64), tol)
 
     def canonical_factors(self):
         """Return factors that carry no history: rotated so that the items' Gram matrix is diagonal.
@@ -172,8 +174,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             basis; `forget` keeps the old one, so that rows that did not change stay as they were.
         """
         check_is_fitted(self)
-        rotation = canonical_rotation(self.item_factors_)
-        return self.user_factors_ @ rotation, self.item_factors_ @ rotation
+        with self._threads():
+            rotation = canonical_rotation(self.item_factors_)
+            return self.user_factors_ @ rotation, self.item_factors_ @ rotation
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained, request):

@@ -39,7 +39,8 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
             For a training row of a converged model, its row of ``user_factors_``.
         """
         check_is_fitted(self)
-        return self._fold_in(self._check_rows(X))[0]
+        with self._threads():
+            return self._fold_in(self._check_rows(X))[0]
 
     def inverse_transform(self, U):
         """Scores that belong to latent factors.
@@ -62,7 +63,8 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
                 f"U has {U.shape[1]} columns; expected {self.item_factors_.shape[1]}, one a "
                 "factor. Pass what transform returns."
             )
-        return self._with_constants(U @ self.item_factors_.T)
+        with self._threads():
+            return self._with_constants(U @ self.item_factors_.T)
 
     def score(self, X, y=None):
         """Return the mean of minus the loss over the observed entries of folded-in rows.
@@ -84,12 +86,13 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         check_is_fitted(self)
         rows = self._check_rows(X)
         data = Interactions.from_matrix(rows)
-        objective = self._make_fold_in(data)
-        U, biases = self._fold_in(rows)
-        theta = objective.layout.pack(
-            np.concatenate([U, self.item_factors_]), np.concatenate([biases, self._item_biases])
-        )
-        return -objective.mean_loss(theta)
+        with self._threads():
+            objective = self._make_fold_in(data)
+            U, biases = self._fold_in(rows)
+            theta = objective.layout.pack(
+                np.concatenate([U, self.item_factors_]), np.concatenate([biases, self._item_biases])
+            )
+            return -objective.mean_loss(theta)
 
     @property
     def _n_features_out(self):

@@ -58,7 +58,7 @@ class ClosedFormModel(RowScores, RecommenderMixin, ForgetMixin, BaseEstimator):
         before = self.__dict__.copy()
         try:
             data = self._check_training_data(X, sample_weight)
-            with refusing_overflow(self):
+            with refusing_overflow(self), self._threads():
                 state = self._learn(data)
             refuse_not_finite(self, state)
         except BaseException:
@@ -90,10 +90,11 @@ class ClosedFormModel(RowScores, RecommenderMixin, ForgetMixin, BaseEstimator):
         check_is_fitted(self)
         rows = self._check_rows(X)
         step = max(1, CELLS_AT_ONCE // rows.shape[1])
-        chances = [
-            _chances(self._score_rows(rows[start : start + step]), rows[start : start + step])
-            for start in range(0, rows.shape[0], step)
-        ]
+        with self._threads():
+            chances = [
+                _chances(self._score_rows(rows[start : start + step]), rows[start : start + step])
+                for start in range(0, rows.shape[0], step)
+            ]
         return float(np.mean(np.concatenate(chances)))
 
     def __sklearn_tags__(self) -> Any:

@@ -217,7 +217,8 @@ class ShardedRecommender(
             )
         before = self.__dict__.copy()
         try:
-            state = self._fit(X, **fit_params)
+            with self._threads():
+                state = self._fit(X, **fit_params)
         except BaseException:
             self.__dict__ = before
             raise
