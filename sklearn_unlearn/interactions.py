@@ -337,7 +337,48 @@ class Interactions:
         """Return the same table over the same arrays, without what was derived from it."""
         return Interactions(self.indptr, self.indices, self.values, self.shape, self.row_weights)
 
+    @property
+    def user_keys(self) -> NDArray[np.int64] | None:
+        """Position of each user in the table that `compact` took this from; None for a whole."""
+        return self._cache.get("user_keys")
+
     # -- derived tables ----------------------------------------------------------------------------
+    def compact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> Interactions:
+        """Return a smaller table of some users and items, without a gap between them.
+
+        Parameters
+        ----------
+        users, items : ndarray of int64
+            Ascending; every interaction must be of one of each.
+
+        Returns
+        -------
+        part : Interactions
+            Of shape ``(len(users), len(items))``, with the interactions at the same positions.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_unlearn.interactions import Interactions
+        >>> data = Interactions.from_matrix([[0, 0, 0], [0, 4, 5], [0, 0, 0]])
+        >>> part = data.compact(np.array([1]), np.array([1, 2]))
+        >>> part.to_csr().toarray(), part.user_keys
+        (array([[4., 5.]]), array([1]))
+        """
+        indptr = np.append(self.indptr[users], self.n_interactions)
+        numbers = np.empty(self.n_items, index_dtype(len(items)))
+        numbers[items] = np.arange(len(items))
+        weights = None if self.row_weights is None else self.row_weights[users]
+        part = Interactions(
+            indptr.astype(np.int64, copy=False),
+            numbers[self.indices],
+            self.values,
+            (len(users), len(items)),
+            weights,
+        )
+        part._keep("user_keys", users)
+        return part
+
     def remove(self, positions: ArrayLike) -> Interactions:
         """Return new interactions without some of these.
 

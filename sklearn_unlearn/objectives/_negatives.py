@@ -133,8 +133,9 @@ def draw_groups(
         Seed of the hash.
 
     key : int or None, default=None
-        What stands for every user in the hash; None is its own position. New rows share one, so
-        that what they draw does not depend on their company.
+        What stands for every user in the hash; None is its own position, in the whole table of
+        which the data may be a part. New rows share one, so that what they draw does not depend on
+        their company.
 
     Returns
     -------
@@ -163,7 +164,9 @@ def draw_groups(
     m, n = data.shape
     groups = np.empty((data.n_interactions, 1 + n_negatives), data.indices.dtype)
     counted = np.empty((data.n_interactions, n_negatives), bool)
-    keys = np.arange(m) if key is None else np.full(m, key)
+    keys = np.full(m, key)
+    if key is None:
+        keys = np.arange(m) if data.user_keys is None else data.user_keys
     hashed = np.uint64((seed + _STREAM) & _WORD)
     # Arrays of a memory map, and read-only ones, would each be compiled for.
     indptr, items = np.array(data.indptr), np.array(data.indices)

@@ -74,6 +74,9 @@ class PairwiseObjective(ConvexObjective):
 
     frozen_rows : ndarray of int, or None, default=None
         Rows that do not move: derivatives are zero there.
+
+    user_keys : ndarray of int, shape (n_users,), or None, default=None
+        What stands for each user in the draws; None is its position.
     """
 
     pattern: GroupedPattern
@@ -84,6 +87,7 @@ class PairwiseObjective(ConvexObjective):
     seed: int
     group_weights: Floats | None = None
     frozen_rows: NDArray[Any] | None = None
+    user_keys: NDArray[np.int64] | None = None
 
     # A difference is a score whose label is 1: log(1 + exp(-x)).
     loss: Loss = field(init=False, default=LOSSES["logistic"])
@@ -120,7 +124,9 @@ class PairwiseObjective(ConvexObjective):
             of_users = data.row_weights[data.rows]
             weights = of_users if weights is None else weights * of_users
         pattern, counted = draw_groups(data, n_negatives, seed, key=key)
-        return cls(pattern, counted, layout, ridge, backend, seed, weights)
+        return cls(
+            pattern, counted, layout, ridge, backend, seed, weights, user_keys=data.user_keys
+        )
 
     def at(self, theta: Array) -> PairwiseEvaluation:
         """Evaluate at a point, in the arrays of the backend."""
@@ -274,6 +280,8 @@ class PairwiseObjective(ConvexObjective):
 
     def _draws_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         n_items, n_negatives = self.layout.n_items, self.counted.shape[1]
+        if self.user_keys is not None:
+            users = self.user_keys[users]
         return negatives_of(users, items, n_items, n_negatives, self.seed)
 
     def _drew(self, users: NDArray[Any], items: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:

@@ -38,6 +38,9 @@ class SampledObjective(PointwiseObjective):
     seed : int, default=0
         Seed of the draws.
 
+    user_keys : ndarray of int, shape (n_users,), or None, default=None
+        What stands for each user in the draws; None is its position.
+
     Examples
     --------
     >>> from sklearn_unlearn.influence.backends import ScipyBackend
@@ -55,6 +58,7 @@ class SampledObjective(PointwiseObjective):
 
     n_negatives: int = 1
     seed: int = 0
+    user_keys: NDArray[np.int64] | None = None
 
     @classmethod
     def from_positives(
@@ -94,10 +98,13 @@ class SampledObjective(PointwiseObjective):
             weights[kept],
             n_negatives=n_negatives,
             seed=seed,
+            user_keys=data.user_keys,
         )
 
     def partners_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         """Items drawn for some pairs; an item that its user gives up becomes a negative itself."""
+        if self.user_keys is not None:
+            users = self.user_keys[users]
         drawn = negatives_of(users, items, self.layout.n_items, self.n_negatives, self.seed)
         return np.unique(drawn)
 

@@ -30,6 +30,7 @@ def minimize_alternating(
     max_iter: int,
     n_sweeps: int,
     dtype: DTypeLike = np.float64,
+    items: NDArray[np.int64] | None = None,
     on_step: OnStep | None = None,
 ) -> FitResult:
     """Minimise a weighted objective to a gradient tolerance.
@@ -54,6 +55,9 @@ def minimize_alternating(
     dtype : dtype, default=float64
         Of the sweeps; Newton's method works in float64.
 
+    items : ndarray of int64, shape (n_items,), or None, default=None
+        Position of each item in the table that this is a part of; None is its own.
+
     on_step : callable, default=None
         Called as ``on_step(step, value, gradient_norm, n_products)``.
 
@@ -63,14 +67,15 @@ def minimize_alternating(
     """
     m, k = objective.layout.n_users, objective.layout.n_factors
     theta = np.zeros(objective.layout.shape, dtype)
-    items = np.arange(m, len(theta))
+    positions = np.arange(len(theta) - m) if items is None else items
     # An item's numbers do not depend on how many users there are.
-    noise = hashed_normal(seed, (items - m)[:, None], np.arange(k))
+    noise = hashed_normal(seed, positions[:, None], np.arange(k))
     theta[m:] = _START_SCALE * noise / np.sqrt(max(k, 1))
     theta = objective.backend.asarray(theta)
     sums = objective.sums(theta)
     for _ in range(n_sweeps):
-        sums = sweep(objective, theta, sums, np.arange(m), items, n_steps=ROW_STEPS)
+        sides = np.arange(m), np.arange(m, len(theta))
+        sums = sweep(objective, theta, sums, *sides, n_steps=ROW_STEPS)
     settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
     if not max_iter:
         point = objective.at(theta)

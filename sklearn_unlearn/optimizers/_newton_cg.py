@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sklearn_unlearn.influence._newton import NewtonSettings
 from sklearn_unlearn.objectives import FactorObjective
 from sklearn_unlearn.optimizers._fit import FitResult, OnStep, minimize_from
@@ -16,6 +19,7 @@ def minimize_newton_cg(
     seed: int,
     tol: float,
     max_iter: int,
+    rows: NDArray[np.int64] | None = None,
     on_step: OnStep | None = None,
 ) -> FitResult:
     """Minimise an objective to a gradient tolerance.
@@ -34,6 +38,9 @@ def minimize_newton_cg(
     max_iter : int
         Newton steps at most.
 
+    rows : ndarray of int64, shape (n_users + n_items,), or None, default=None
+        Row of each row of theta in the table that this is a part of; None is its own.
+
     on_step : callable, default=None
         Called as ``on_step(step, value, gradient_norm, n_products)``.
 
@@ -42,5 +49,5 @@ def minimize_newton_cg(
     result : FitResult
     """
     settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
-    start = spectral_start(objective, seed)
+    start = spectral_start(objective, seed, rows)
     return minimize_from(objective, start, tol, settings, on_step)

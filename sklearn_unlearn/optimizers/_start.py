@@ -31,7 +31,9 @@ _LANCZOS = (1e-2, None)
 _NOISE = 0.02
 
 
-def spectral_start(objective: FactorObjective, seed: int) -> Floats:
+def spectral_start(
+    objective: FactorObjective, seed: int, rows: NDArray[np.int64] | None = None
+) -> Floats:
     """Start for a factor model.
 
     Parameters
@@ -41,6 +43,9 @@ def spectral_start(objective: FactorObjective, seed: int) -> Floats:
 
     seed : int
         Seed of the noise; row r and factor f get the same number whatever the data.
+
+    rows : ndarray of int64, shape (n_users + n_items,), or None, default=None
+        Row of each row of theta in the table that this is a part of; None is its own.
 
     Returns
     -------
@@ -61,8 +66,8 @@ def spectral_start(objective: FactorObjective, seed: int) -> Floats:
     else:
         left, values, right, _ = top_singular(residual, layout.n_factors, _LANCZOS)
     gains = np.maximum(values - 1.0, 0.0)
-    n_noise = np.arange(layout.shape[0])[:, None], np.arange(layout.n_factors)
-    noise = _NOISE * hashed_normal(seed, *n_noise)
+    rows = np.arange(layout.shape[0]) if rows is None else rows
+    noise = _NOISE * hashed_normal(seed, rows[:, None], np.arange(layout.n_factors))
     flat = layout.pack(np.zeros_like(noise), biases)
     if not gains.any():
         return flat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
 from sklearn_unlearn.recommenders._device import compute
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._loaded import check_factors
+from sklearn_unlearn.recommenders._occupied import Occupied, settled
 from sklearn_unlearn.recommenders._tables import (
     canonical,
     is_saturated,
@@ -56,6 +58,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
     the global mean instead of taking it from the data.
     """
+
+    # Whether the losses compare items that nobody has met.
+    _draws_items = False
 
     # Whether another program trained it: then it is hardly ever at an optimum, which is expected,
     # and `forget` does not warn of it at each request.
@@ -109,7 +114,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
         with refusing_overflow(self):
             state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
-        refuse_not_finite(self, state)
+        refuse_not_finite(self, self._computed(state))
         if fault and self.max_iter:
             # Past `fit` and scikit-learn's wrapper of it.
             warnings.warn(fault, NotConvergedWarning, stacklevel=4)
@@ -160,8 +165,13 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         """
         check_is_fitted(self)
         with self._threads():
-            objective = self._make_objective(self._interactions, offset=self._offset)
-            return certify(objective, self._theta(objective.layout).astype(np.float64), tol)
+            data = self._interactions
+            theta = self._theta(self._make_objective(data, offset=self._offset).layout)
+            occupied = Occupied.of(data, all_items=self._draws_items)
+            if occupied is not None:
+                data, theta = occupied.take(data), theta[occupied.rows]
+            objective = self._make_objective(data, offset=self._offset)
+            return certify(objective, theta.astype(np.float64), tol)
 
     def canonical_factors(self):
         """Return factors that carry no history: rotated so that the items' Gram matrix is diagonal.
@@ -196,12 +206,18 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # Columns that the penalty has emptied stay out of the arithmetic.
         used = used_columns(self._parameters(vars(self))["item_factors_"])
         whole = self._make_objective(retained)
-        outcome = self._strategy().unlearn(self._problem(retained, request, whole, used))
+        occupied = Occupied.of(self._interactions, all_items=self._draws_items)
+        problem = self._problem(retained, request, whole, used, occupied)
+        outcome = self._strategy().unlearn(problem)
         if outcome.method == "refit":
             theta = self._canonical(outcome.theta, whole)
             state = self._attributes(theta, whole, retained)
         else:
-            state = self._attributes(outcome.theta, whole, retained, used, outcome.sums)
+            theta = outcome.theta
+            if occupied is not None:
+                theta = occupied.put(theta, whole.layout)
+            theta = settled(theta, whole.layout, _empty_rows(retained, whole))
+            state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
             _slack=outcome.slack,
             converged_=outcome.converged,
@@ -212,16 +228,20 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         )
         return state
 
-    def _problem(self, retained, request, whole, used):
+    def _problem(self, retained, request, whole, used, occupied):
         n_used = self.item_factors_[:0, used].shape[1]
-        objective = whole.with_factors(n_used)
+        objective, before, rest = whole.with_factors(n_used), self._interactions, retained
+        theta = self._theta(objective.layout, used)
+        if occupied is not None:
+            before, rest, theta = occupied.take(before), occupied.take(rest), theta[occupied.rows]
+            objective = self._make_objective(rest).with_factors(n_used)
         return ForgetProblem(
-            before=self._interactions,
-            retained=retained,
+            before=before,
+            retained=rest,
             positions=request.positions,
             objective=objective,
-            objective_before=lambda: self._make_objective(self._interactions).with_factors(n_used),
-            theta=self._theta(objective.layout, used),
+            objective_before=lambda: self._make_objective(before).with_factors(n_used),
+            theta=theta,
             converged=self.converged_,
             gradient_norm=self.gradient_norm_,
             slack=self._slack,
@@ -252,6 +272,8 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return table_bytes(n_users + n_items + 4 * full, self.n_factors, 4)
 
     def _computed(self, state):
+        # Where every column is in use, none can be missing: the slack is infinite.
+        state = {name: value for name, value in state.items() if name != "_slack"}
         if not state.get("_sums"):
             return state
         # The sums of all rows are the place to look: they are there, and the tables may be large.
@@ -287,7 +309,10 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return strategy
 
     def _minimize(self, data, seed):
-        objective = self._make_objective(data)
+        objective = whole = self._make_objective(data)
+        occupied = Occupied.of(data, all_items=self._draws_items)
+        if occupied is not None:
+            objective = self._make_objective(occupied.take(data))
 
         def show(step, value, gradient_norm, n_products):
             if self.verbose:
@@ -299,15 +324,15 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter, "on_step": show}
         if isinstance(objective, WeightedObjective):
             settings |= {"n_sweeps": self.n_sweeps, "dtype": data.values.dtype}
-            result = minimize_alternating(objective, **settings)
+            items = None if occupied is None else occupied.items
+            result = minimize_alternating(objective, items=items, **settings)
         else:
-            result = minimize_newton_cg(objective, **settings)
+            rows = None if occupied is None else occupied.rows
+            result = minimize_newton_cg(objective, rows=rows, **settings)
+        theta = result.theta if occupied is None else occupied.put(result.theta, whole.layout)
         # Rows without interactions shrink towards zero from a random start: put them there.
-        drawn = objective.is_drawn(np.arange(data.n_items))
-        empty = np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
-        empty = np.flatnonzero(empty)
-        result.theta[empty] = objective.layout.empty_rows(empty)
-        return result, objective
+        theta = settled(theta, whole.layout, _empty_rows(data, whole))
+        return replace(result, theta=theta), whole
 
     def _theta(self, layout, columns=slice(None)):
         return to_table(SimpleNamespace(**self._parameters(vars(self))), layout, columns)
@@ -316,3 +341,9 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     def _parameters(state):
         """Factors and biases that are parameters, by the names of the attributes of `state`."""
         return state
+
+
+def _empty_rows(data, objective):
+    """Rows of theta that no loss feels: of users and items without interactions."""
+    drawn = objective.is_drawn(np.arange(data.n_items))
+    return np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
