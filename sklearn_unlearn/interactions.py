@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,10 +20,27 @@ from sklearn_unlearn.utils._interactions import (
 from sklearn_unlearn.utils._matrices import as_numbers, problem_of_compressed
 from sklearn_unlearn.utils._state import is_finite
 
-__all__ = ["Interactions"]
+__all__ = ["Interactions", "Origin"]
 
 _ARRAYS = ("indptr", "indices", "values", "row_weights")
 _STATE = (*_ARRAYS[:3], "shape", "row_weights")
+
+
+class Origin(NamedTuple):
+    """Where a smaller table was taken from.
+
+    Parameters
+    ----------
+    users, items : ndarray of int64
+        Positions of its users and items in the whole table.
+
+    n_items : int
+        Items of the whole table.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    n_items: int
 
 
 class Interactions:
@@ -338,9 +355,9 @@ class Interactions:
         return Interactions(self.indptr, self.indices, self.values, self.shape, self.row_weights)
 
     @property
-    def user_keys(self) -> NDArray[np.int64] | None:
-        """Position of each user in the table that `compact` took this from; None for a whole."""
-        return self._cache.get("user_keys")
+    def origin(self) -> Origin | None:
+        """Where `compact` took this table from; None for a whole one."""
+        return self._cache.get("origin")
 
     # -- derived tables ----------------------------------------------------------------------------
     def compact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> Interactions:
@@ -362,8 +379,8 @@ class Interactions:
         >>> from sklearn_unlearn.interactions import Interactions
         >>> data = Interactions.from_matrix([[0, 0, 0], [0, 4, 5], [0, 0, 0]])
         >>> part = data.compact(np.array([1]), np.array([1, 2]))
-        >>> part.to_csr().toarray(), part.user_keys
-        (array([[4., 5.]]), array([1]))
+        >>> part.to_csr().toarray(), part.origin.items
+        (array([[4., 5.]]), array([1, 2]))
         """
         indptr = np.append(self.indptr[users], self.n_interactions)
         numbers = np.empty(self.n_items, index_dtype(len(items)))
@@ -376,7 +393,7 @@ class Interactions:
             (len(users), len(items)),
             weights,
         )
-        part._keep("user_keys", users)
+        part._cache["origin"] = Origin(users, items, self.n_items)
         return part
 
     def remove(self, positions: ArrayLike) -> Interactions:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sklearn_unlearn.influence.backends import Pattern
-from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.interactions import Interactions, Origin
 from sklearn_unlearn.objectives._base import Layout
 from sklearn_unlearn.objectives._sparse import Restriction
 from sklearn_unlearn.utils._interactions import (
@@ -166,16 +166,31 @@ def draw_groups(
     counted = np.empty((data.n_interactions, n_negatives), bool)
     keys = np.full(m, key)
     if key is None:
-        keys = np.arange(m) if data.user_keys is None else data.user_keys
+        keys = np.arange(m) if data.origin is None else data.origin.users
     hashed = np.uint64((seed + _STREAM) & _WORD)
     # Arrays of a memory map, and read-only ones, would each be compiled for.
     indptr, items = np.array(data.indptr), np.array(data.indices)
+    if data.origin is not None:
+        items, n = data.origin.items[items].astype(items.dtype), data.origin.n_items
     draw(hashed, keys.astype(np.int64), indptr, items, n, groups, counted)
+    if data.origin is not None:
+        groups = np.searchsorted(data.origin.items, groups).astype(groups.dtype)
     return GroupedPattern(indptr * (1 + n_negatives), groups, data.shape), counted
 
 
-def negatives_of(users: Ints, items: Ints, n_items: int, n_negatives: int, seed: int) -> Ints:
+def negatives_of(
+    users: Ints,
+    items: Ints,
+    n_items: int,
+    n_negatives: int,
+    seed: int,
+    origin: Origin | None = None,
+) -> Ints:
     """Draws of some (user, item) pairs, shape (n_pairs, n_negatives), counted or not."""
+    if origin is not None:
+        places = origin.users[users], origin.items[items]
+        drawn = negatives_of(*places, origin.n_items, n_negatives, seed)
+        return np.searchsorted(origin.items, drawn)
     if n_items < 2:
         return np.repeat(np.asarray(items)[:, None], n_negatives, axis=1)
     items = np.asarray(items, np.int64)[:, None]

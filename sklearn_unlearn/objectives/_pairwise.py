@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence.backends import Array, Backend
-from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.interactions import Interactions, Origin
 from sklearn_unlearn.objectives._base import Layout
 from sklearn_unlearn.objectives._convex import ConvexObjective
 from sklearn_unlearn.objectives._losses import LOSSES, Loss
@@ -75,8 +75,8 @@ class PairwiseObjective(ConvexObjective):
     frozen_rows : ndarray of int, or None, default=None
         Rows that do not move: derivatives are zero there.
 
-    user_keys : ndarray of int, shape (n_users,), or None, default=None
-        What stands for each user in the draws; None is its position.
+    origin : Origin or None, default=None
+        Where the table was taken from: what is drawn depends on positions there.
     """
 
     pattern: GroupedPattern
@@ -87,7 +87,7 @@ class PairwiseObjective(ConvexObjective):
     seed: int
     group_weights: Floats | None = None
     frozen_rows: NDArray[Any] | None = None
-    user_keys: NDArray[np.int64] | None = None
+    origin: Origin | None = None
 
     # A difference is a score whose label is 1: log(1 + exp(-x)).
     loss: Loss = field(init=False, default=LOSSES["logistic"])
@@ -124,9 +124,7 @@ class PairwiseObjective(ConvexObjective):
             of_users = data.row_weights[data.rows]
             weights = of_users if weights is None else weights * of_users
         pattern, counted = draw_groups(data, n_negatives, seed, key=key)
-        return cls(
-            pattern, counted, layout, ridge, backend, seed, weights, user_keys=data.user_keys
-        )
+        return cls(pattern, counted, layout, ridge, backend, seed, weights, origin=data.origin)
 
     def at(self, theta: Array) -> PairwiseEvaluation:
         """Evaluate at a point, in the arrays of the backend."""
@@ -280,9 +278,7 @@ class PairwiseObjective(ConvexObjective):
 
     def _draws_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         n_items, n_negatives = self.layout.n_items, self.counted.shape[1]
-        if self.user_keys is not None:
-            users = self.user_keys[users]
-        return negatives_of(users, items, n_items, n_negatives, self.seed)
+        return negatives_of(users, items, n_items, n_negatives, self.seed, self.origin)
 
     def _drew(self, users: NDArray[Any], items: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
         """Find the groups and slots in which a user drew one of its own items among these."""

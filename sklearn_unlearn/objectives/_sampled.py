@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence.backends import Backend
-from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.interactions import Interactions, Origin
 from sklearn_unlearn.objectives._base import Layout
 from sklearn_unlearn.objectives._losses import LOSSES
 from sklearn_unlearn.objectives._negatives import draw_groups, negatives_of
@@ -38,8 +38,8 @@ class SampledObjective(PointwiseObjective):
     seed : int, default=0
         Seed of the draws.
 
-    user_keys : ndarray of int, shape (n_users,), or None, default=None
-        What stands for each user in the draws; None is its position.
+    origin : Origin or None, default=None
+        Where the table was taken from: what is drawn depends on positions there.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class SampledObjective(PointwiseObjective):
 
     n_negatives: int = 1
     seed: int = 0
-    user_keys: NDArray[np.int64] | None = None
+    origin: Origin | None = None
 
     @classmethod
     def from_positives(
@@ -98,14 +98,14 @@ class SampledObjective(PointwiseObjective):
             weights[kept],
             n_negatives=n_negatives,
             seed=seed,
-            user_keys=data.user_keys,
+            origin=data.origin,
         )
 
     def partners_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         """Items drawn for some pairs; an item that its user gives up becomes a negative itself."""
-        if self.user_keys is not None:
-            users = self.user_keys[users]
-        drawn = negatives_of(users, items, self.layout.n_items, self.n_negatives, self.seed)
+        drawn = negatives_of(
+            users, items, self.layout.n_items, self.n_negatives, self.seed, self.origin
+        )
         return np.unique(drawn)
 
     def is_drawn(self, items: NDArray[Any]) -> NDArray[np.bool_]:

@@ -204,8 +204,6 @@ class BPR(FactorModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    _draws_items = True
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True

@@ -59,9 +59,6 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     the global mean instead of taking it from the data.
     """
 
-    # Whether the losses compare items that nobody has met.
-    _draws_items = False
-
     # Whether another program trained it: then it is hardly ever at an optimum, which is expected,
     # and `forget` does not warn of it at each request.
     _taken_over = False
@@ -167,7 +164,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         with self._threads():
             data = self._interactions
             theta = self._theta(self._make_objective(data, offset=self._offset).layout)
-            occupied = Occupied.of(data, all_items=self._draws_items)
+            occupied = self._occupied(data)
             if occupied is not None:
                 data, theta = occupied.take(data), theta[occupied.rows]
             objective = self._make_objective(data, offset=self._offset)
@@ -206,7 +203,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # Columns that the penalty has emptied stay out of the arithmetic.
         used = used_columns(self._parameters(vars(self))["item_factors_"])
         whole = self._make_objective(retained)
-        occupied = Occupied.of(self._interactions, all_items=self._draws_items)
+        occupied = self._occupied(self._interactions)
         problem = self._problem(retained, request, whole, used, occupied)
         outcome = self._strategy().unlearn(problem)
         if outcome.method == "refit":
@@ -251,6 +248,10 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
             gtol=self._request_gtol(objective),
         )
+
+    def _occupied(self, data):
+        """Rows that hold something; None where they are most of the table."""
+        return Occupied.of(data, lambda items: self._make_objective(data).is_drawn(items))
 
     def _request_gtol(self, objective):
         """Gradient norm that a request may leave at most, unless the user chose the strategy."""
@@ -310,7 +311,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
 
     def _minimize(self, data, seed):
         objective = whole = self._make_objective(data)
-        occupied = Occupied.of(data, all_items=self._draws_items)
+        occupied = Occupied.of(data, whole.is_drawn)
         if occupied is not None:
             objective = self._make_objective(occupied.take(data))
 

@@ -207,10 +207,6 @@ class LightGCN(PropagatedModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    @property
-    def _draws_items(self):
-        return self.loss != "weighted"
-
     def _make_objective(self, data, offset=None, key=None):
         shared = {
             "n_factors": self.n_factors,

@@ -6,6 +6,7 @@ own and put back. What is drawn at random for a row depends on its position in t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,13 +43,17 @@ class Occupied:
     n_users: int
 
     @classmethod
-    def of(cls, data: Interactions, *, all_items: bool) -> Occupied | None:
+    def of(
+        cls, data: Interactions, is_drawn: Callable[[Ints], NDArray[np.bool_]]
+    ) -> Occupied | None:
         """Find the rows that hold something; None where they are most of the table.
 
-        `all_items` keeps items that nobody has met: losses that draw items feel them.
+        ``is_drawn(items)`` tells which items the losses feel though nobody has met them.
         """
-        users = np.flatnonzero(data.user_degrees)
-        items = np.arange(data.n_items) if all_items else np.flatnonzero(data.item_degrees)
+        users, met = np.flatnonzero(data.user_degrees), data.item_degrees > 0
+        if len(users) + np.count_nonzero(met) > _SHARE * sum(data.shape):
+            return None
+        items = np.flatnonzero(met | is_drawn(np.arange(data.n_items)))
         if len(users) + len(items) > _SHARE * sum(data.shape):
             return None
         return cls(users, items, data.n_users)

@@ -38,7 +38,8 @@ MODELS = {
     ),
     "LightGCN, weighted": LightGCN(4, loss="weighted", regularization=3.0, random_state=0),
 }
-BOTH_SIDES = [name for name, model in MODELS.items() if not model._draws_items]
+DRAWN = ("BPR", "LightGCN", "LightGCN, logistic")
+BOTH_SIDES = [name for name in MODELS if name not in DRAWN]
 STRATEGIES = {
     "default": None,
     "refit": "refit",
@@ -64,6 +65,10 @@ def scores(model, users, items):
     return model.predict_pairs((np.repeat(users, len(items)), np.tile(items, len(users))))
 
 
+def nothing_drawn(items):
+    return np.zeros(len(items), bool)
+
+
 def quietly(verb, *args, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,15 +77,17 @@ def quietly(verb, *args, **kwargs):
 
 def test_the_large_table_has_a_table_of_its_own_and_others_do_not():
     data = Interactions.from_matrix(spread(SMALL))
-    occupied = Occupied.of(data, all_items=False)
+    occupied = Occupied.of(data, nothing_drawn)
     assert_array_equal(occupied.users, USERS)
     assert_array_equal(occupied.items, ITEMS)
     assert_array_equal(occupied.rows, np.concatenate([USERS, ITEMS + N_USERS]))
     part = occupied.take(data)
     assert_array_equal(part.to_csr().toarray(), SMALL.toarray())
-    assert_array_equal(part.user_keys, USERS)
-    assert len(Occupied.of(data, all_items=True).items) == N_ITEMS
-    assert Occupied.of(Interactions.from_matrix(SMALL), all_items=False) is None
+    assert_array_equal(part.origin.users, USERS)
+    drawn = Occupied.of(data, lambda items: items < 3).items
+    assert_array_equal(drawn, np.union1d(ITEMS, [0, 1, 2]))
+    assert Occupied.of(data, lambda items: items >= 0) is not None
+    assert Occupied.of(Interactions.from_matrix(SMALL), nothing_drawn) is None
 
 
 @pytest.mark.parametrize("fit_bias", [False, True])
@@ -114,7 +121,7 @@ def test_empty_rows_change_neither_fit_nor_request(name, monkeypatch):
     cells = np.column_stack(X.tocoo().coords)
     requests = [{"users": USERS[3]}, {"interactions": cells[::15], "missing": "ignore"}]
     states = [copy.deepcopy(quietly(part.forget, **request)) for request in requests]
-    monkeypatch.setattr(_factor.Occupied, "of", lambda *data, **options: None)
+    monkeypatch.setattr(_factor.Occupied, "of", lambda *data: None)
     whole = quietly(copy.deepcopy(estimator).fit, X, sample_weight=weights)
     everyone, everything = np.arange(N_USERS), np.arange(N_ITEMS)
     for request, state in zip(requests, states, strict=True):
@@ -167,8 +174,9 @@ def test_certificates_look_at_rows_that_hold_something(name, monkeypatch):
     )
     model = quietly(copy.deepcopy(MODELS[name]).fit, spread(small(name)))
     part = model.certify()
-    assert sides == [24 + (N_ITEMS if model._draws_items else 18)]
-    monkeypatch.setattr(_factor.Occupied, "of", lambda *data, **options: None)
+    felt = model._make_objective(model._interactions).is_drawn(np.arange(N_ITEMS))
+    assert sides == [24 + np.count_nonzero(felt | np.isin(np.arange(N_ITEMS), ITEMS))]
+    monkeypatch.setattr(_factor.Occupied, "of", lambda *data: None)
     whole = model.certify()
     assert_allclose(part.relative_gap, whole.relative_gap, atol=1e-9)
     assert_allclose(part.spectral_ratio, whole.spectral_ratio, rtol=1e-6)
