@@ -8,6 +8,7 @@ __all__ = [
     "ForgetError",
     "NotConvergedWarning",
     "NotFiniteError",
+    "TooLargeError",
     "UnknownInteractionError",
 ]
 
@@ -40,6 +41,19 @@ class NotFiniteError(ValueError, FloatingPointError):
     >>> from sklearn_unlearn.exceptions import NotFiniteError
     >>> issubclass(NotFiniteError, ValueError)
     True
+    """
+
+
+class TooLargeError(ValueError, MemoryError):
+    """A model of this shape needs more memory than the machine has.
+
+    It is raised before anything is allocated, and says what to use instead.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import TooLargeError
+    >>> issubclass(TooLargeError, ValueError), issubclass(TooLargeError, MemoryError)
+    (True, True)
     """
 
 

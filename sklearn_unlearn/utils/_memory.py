@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearn_unlearn.exceptions import TooLargeError
+
 __all__ = [
     "machine_memory",
     "refuse_beyond_memory",
@@ -91,7 +93,7 @@ def refuse_beyond_memory(shape: tuple[int, int], needed: int, name: str, advice:
 
     Raises
     ------
-    ValueError
+    TooLargeError
         If `needed` is more than the machine has.
 
     Examples
@@ -100,11 +102,11 @@ def refuse_beyond_memory(shape: tuple[int, int], needed: int, name: str, advice:
     >>> refuse_beyond_memory((10, 10), 2**60, "EASE", "Use ALS.")
     Traceback (most recent call last):
     ...
-    ValueError: X has shape (10, 10), for which EASE needs at least 1.0 EiB; expected ...
+    sklearn_unlearn.exceptions.TooLargeError: X has shape (10, 10), for which EASE needs at least 1.0 EiB; expected ...
     """
     there = machine_memory()
     if there is not None and needed > there:
-        raise ValueError(
+        raise TooLargeError(
             f"X has shape {shape}, for which {name} needs at least {_readable(needed)}; expected "
             f"at most {_readable(there)}, the memory of this machine. {advice}"
         )
