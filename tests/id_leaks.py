@@ -261,6 +261,8 @@ def _ids_in_file(argv):
     try:
         with redirect_stderr(io.StringIO()):
             options = make_parser().parse_args(argv)
+        if options.file is None:  # made data; other paths are those of results
+            return [], []
         events = load_interactions(options.file, **options.columns)
         return events.user.tolist(), events.item.tolist()
     except (SystemExit, Exception):

@@ -182,9 +182,10 @@ def ways_in():
 def fitted_models():
     """Fitted models by name; each holds something else that compiled code indexes."""
     rows = sparse.csr_array(DENSE)
+    labels = sparse.csr_array(DENSE * np.resize([1, -1], SHAPE))
     events = {"user": np.nonzero(DENSE)[0], "item": np.nonzero(DENSE)[1]}
     return {
-        "MatrixFactorization": MatrixFactorization(2, random_state=0).fit(rows),
+        "MatrixFactorization": MatrixFactorization(2, random_state=0).fit(labels),
         "ALS": ALS(2, random_state=0).fit(rows),
         "BPR": BPR(2, random_state=0).fit(rows),
         "LightGCN": LightGCN(2, random_state=0).fit(rows),

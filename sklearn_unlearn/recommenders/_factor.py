@@ -213,7 +213,8 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             theta = outcome.theta
             if occupied is not None:
                 theta = occupied.put(theta, whole.layout)
-            theta = settled(theta, whole.layout, _empty_rows(retained, whole))
+            # Those that the request has emptied are the strategy's to set.
+            theta = settled(theta, whole.layout, _empty_rows(self._interactions, whole))
             state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
             _slack=outcome.slack,

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pytest
 from scipy.linalg import hadamard
 
 from sklearn_unlearn import MatrixFactorization
@@ -55,6 +56,7 @@ def test_more_missing_columns_than_may_be_added_end_in_a_reported_refit(monkeypa
     assert gap(before, after) <= 1e-3
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.DataWarning")  # likes are left
 def test_half_of_a_perfectly_balanced_matrix():
     """All singular values of a Hadamard matrix are alike: none survives, until half is gone."""
     H = hadamard(16).astype(float)

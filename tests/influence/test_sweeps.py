@@ -307,6 +307,7 @@ def test_single_precision_stays_and_reaches_tolerances_beyond_its_digits():
     assert gap(model, after) <= 0.02
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.DataWarning")  # likes are left
 def test_a_column_that_the_rest_asks_for_is_taken_in():
     """Two tastes that contradict each other cancel out, until one of them is forgotten."""
     labels = np.zeros((26, 26))

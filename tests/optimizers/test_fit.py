@@ -65,7 +65,7 @@ def test_sweeps_alone_that_end_at_a_saddle_have_not_converged(monkeypatch):
 
 
 def test_the_warning_says_why(monkeypatch):
-    monkeypatch.setattr(_newton_cg, "spectral_start", lambda objective, seed: zero(objective))
+    monkeypatch.setattr(_newton_cg, "spectral_start", lambda objective, seed, rows: zero(objective))
     X = make_interactions(30, 20, random_state=0)
     model = MatrixFactorization(4, regularization=1.0, fit_bias=False)
     assert model.fit(X).converged_ and model.certify().rank > 0

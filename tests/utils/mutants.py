@@ -198,13 +198,6 @@ class EmptiesTheItemOnly(RidgeRecommender):
 
 
 @caught_by("forget_everything")
-class DividesByZero(RidgeRecommender):
-    def _forget(self, retained, request):
-        state = super()._forget(retained, request)
-        return state if retained.n_interactions else {**state, "mean_": np.nan}
-
-
-@caught_by("forget_everything")
 class RemembersUsersApart(RidgeRecommender):
     def _solve(self, data):
         state = super()._solve(data)
