@@ -139,7 +139,7 @@ def load_problem(
         return _problem(spec, *parts, X.shape, threshold, implicit)
     if kind == "events" and rest:
         X = InteractionEncoder(value="value", duplicates="last").fit_transform(
-            load_interactions(rest)
+            load_interactions(rest, zeros="keep")
         )
         parts = _split(_triple_of(X), test_size, seed)
         return _problem(Path(rest).name, *parts, X.shape, threshold, implicit)

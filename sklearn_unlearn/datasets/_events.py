@@ -1,25 +1,13 @@
-"""Events: a small table of interactions with ids, and reading it from a file."""
+"""Events: a small table of interactions with ids."""
 
 from __future__ import annotations
 
-import gzip
-import os
-import zipfile
-import zlib
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._columns import Column, find_columns
-from ._delimited import parse_delimited
-from ._typed import check_events
-
-__all__ = ["Events", "load_interactions"]
-
-_SEPARATORS = {".csv": None, ".txt": None, ".dat": None, ".data": None, ".tsv": "\t"}
-_EXPECTED = ".csv, .tsv, .txt, .dat, .data (each also with .gz), .parquet or .npz"
+__all__ = ["Events"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,144 +111,3 @@ def _as_rows(key: Any) -> np.ndarray:
             "single event in a list."
         )
     return rows
-
-
-def load_interactions(
-    path: str | os.PathLike[str],
-    *,
-    user: Column = None,
-    item: Column = None,
-    value: Column = None,
-    timestamp: Column = None,
-    sep: str | None = None,
-) -> Events:
-    r"""Read events from a file.
-
-    Parameters
-    ----------
-    path : str or path-like
-        CSV or other delimited text (``.csv``, ``.tsv``, ``.txt``, ``.dat``, ``.data``, each also
-        with ``.gz``; UTF-8), Parquet (needs pyarrow) or ``.npz`` with one array a column.
-    user, item, value, timestamp : str, int or None, default=None
-        Column by its name or, in delimited text, by its position from 0. None: found by its usual
-        names (user, userId, uid; item, movieId, iid; rating, value, label, count; timestamp, time;
-        upper case, ``_`` and ``-`` do not matter). Text whose first line holds none of these names
-        has no header: its first columns are user, item, value and timestamp. Without a value an
-        event counts 1.
-    sep : str or None, default=None
-        Separator of delimited text, such as ``";"`` or ``"::"``. None: tab for ``.tsv``, otherwise
-        the likeliest of tab, ``::``, ``;``, ``,`` and ``|`` by the first line.
-
-    Returns
-    -------
-    events : Events
-        Ids are integers where every one is written as a plain integer (no leading zero), else text;
-        values are float64.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        The extension is unknown, the file holds no events, a column is not there, or a row is
-        malformed: wrong number of fields, empty id, or a value that is no finite number. The
-        message has the line.
-    ImportError
-        The file is Parquet and pyarrow is not installed.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from sklearn_unlearn.datasets import load_interactions
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "ratings.csv")
-    ...     _ = path.write_text("userId,movieId,rating\n7,a,4\n7,b,3.5\n")
-    ...     events = load_interactions(path)
-    >>> events
-    <Events: 2 events>
-    >>> events.user, events.item, events.value
-    (array([7, 7]), array(['a', 'b'], dtype=object), array([4. , 3.5]))
-    """
-    path = Path(path)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(
-            f"Got the path '{path}', which {what}; expected a file of events. Check the path (the "
-            f"current folder is '{Path.cwd()}')."
-        )
-    wanted = {"user": user, "item": item, "value": value, "timestamp": timestamp}
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    packed = suffixes[-1:] == [".gz"]
-    suffix = suffixes[-2] if packed and len(suffixes) > 1 else (suffixes or [""])[-1]
-    if suffix in _SEPARATORS:
-        data = _unpack(path) if packed else path.read_bytes()
-        columns = parse_delimited(data, path.name, wanted, sep or _SEPARATORS[suffix])
-        return Events(**columns)
-    if suffix in (".parquet", ".pq") and not packed:
-        return Events(**check_events(_read_parquet(path, wanted), path.name))
-    if suffix == ".npz" and not packed:
-        return Events(**check_events(_read_npz(path, wanted), path.name))
-    raise ValueError(
-        f"Got the file '{path.name}' with the extension {suffix!r}; expected {_EXPECTED}. Rename "
-        "it after what it holds, or convert it."
-    )
-
-
-def _unpack(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"Got '{path.name}', which is not a whole gzip file ({error}); expected gzip data. "
-            "Fetch or pack it again."
-        ) from error
-
-
-def _read_parquet(path: Path, wanted: dict[str, Column]) -> dict[str, Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ImportError(
-            f"Got the Parquet file '{path.name}', but pyarrow is not installed; expected it for "
-            "this format. Run `pip install pyarrow`, or convert the file to CSV."
-        ) from error
-    try:
-        names = list(pq.read_schema(path).names)
-        columns = find_columns(names, wanted, path.name)
-        table = pq.read_table(path, columns=[names[k] for k in columns.values()])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(
-            f"Got '{path.name}', which is not a Parquet file ({error}); expected Parquet data. "
-            "Write it again, or rename it after what it holds."
-        ) from error
-    return {role: _from_arrow(table.column(names[k])) for role, k in columns.items()}
-
-
-def _from_arrow(column: Any) -> Any:
-    """Numbers and times as arrays, a gap as NaN or NaT; anything else as a list of objects."""
-    import pyarrow as pa
-
-    kind = column.type
-    plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_timestamp(kind)
-    return column.to_numpy() if plain else column.to_pylist()
-
-
-def _read_npz(path: Path, wanted: dict[str, Column]) -> dict[str, Any]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"Got '{path.name}', which is not an npz file; expected one made by numpy.savez. Save "
-            "it again, or rename it after what it holds."
-        )
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = list(archive.keys())
-            columns = find_columns(names, wanted, path.name)
-            return {role: archive[names[k]] for role, k in columns.items()}
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise ValueError(
-            f"'{path.name}' holds object arrays, which may run code when loaded; expected arrays "
-            "of numbers or of fixed-width text. Save ids with .astype(str)."
-        ) from error

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ._delimited import parse_delimited
+from ._delimited import TextOptions, read_delimited
 from ._events import Events
 
 __all__ = ["fetch_movielens"]
@@ -183,4 +183,7 @@ def _read_archive(path: Path, release: _Release) -> Events:
             f"The archive '{path}' does not hold '{member}' ({type(error).__name__}); expected a "
             "MovieLens release. Delete the file and fetch it again."
         ) from error
-    return Events(**parse_delimited(data, f"{path.name}:{member}", release.columns, release.sep))
+    source = f"{path.name}:{member}"
+    options = TextOptions(sep=release.sep)
+    texts = read_delimited([(source, data, {})], release.columns, options, source)
+    return Events(**texts.tables[0])
