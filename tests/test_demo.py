@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import json
 import math
 import re
@@ -15,8 +16,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sklearn_unlearn import MatrixFactorization
-from sklearn_unlearn.datasets import Events, make_interactions
-from sklearn_unlearn.demo import _cli, main
+from sklearn_unlearn.datasets import Events, load_interactions, make_interactions
+from sklearn_unlearn.demo import _cli, _problem, main
 from sklearn_unlearn.demo._cli import _plain
 from sklearn_unlearn.demo._experiment import (
     GAP_GOAL,
@@ -211,7 +212,7 @@ def test_latest_event_of_a_pair_counts(tmp_path):
     path = tmp_path / "events.csv"
     write(path, (*again, times), "user,item,rating,timestamp")
     problem = make_problem(
-        file_events(str(path), {}),
+        file_events(str(path), {})[0],
         str(path), loss="squared", threshold=None, user_ids=[], item_ids=[], seed=0,
     )  # fmt: skip
     X = (problem.X_train + problem.X_test).toarray()
@@ -291,7 +292,7 @@ BAD_FILES = {
     "few": ("user,item,rating", ([1, 1, 2], [1, 2, 2], [4, 1, 4]), "at least 20 pairs"),
     "one user": ("user,item,rating", ([1] * 30, range(30), [1, 2] * 15), "of 1 users"),
     "no number": ("user,item,rating", ([1, 2], [1, 2], [3, "x"]), "line 3"),
-    "unknown columns": ("a,b,rating", ([1, 2], [1, 2], [3, 4]), "--columns USER,ITEM,VALUE"),
+    "unknown columns": ("a,b,rating", ([1, 2], [1, 2], [3, 4]), "(--columns USER,ITEM[,VALUE"),
     "empty": ("user,item,rating", ([], [], []), "expected"),
 }
 
@@ -488,7 +489,82 @@ def test_ids_of_all_64_bits_can_be_named(wide, tmp_path):
     path = tmp_path / "events.csv"
     write(path, (users, items, values))
     problem = make_problem(
-        file_events(str(path), {}), str(path), loss="squared", threshold=None,
+        file_events(str(path), {})[0], str(path), loss="squared", threshold=None,
         user_ids=[str(wide)], item_ids=[], seed=0,
     )  # fmt: skip
     assert problem.encoder.decode_users(problem.users).tolist() == [wide]
+
+
+def test_files_are_read_as_the_library_reads_them(tmp_path, monkeypatch):
+    """Every argument of load_interactions is an option, and gets there."""
+    given = {
+        "--columns": ("0,1,2,3", {"user": 0, "item": 1, "value": 2, "timestamp": 3}),
+        "--header": (None, {"header": True}),
+        "--no-header": (None, {"header": False}),
+        "--sep": (r"\t", {"sep": "\t"}),
+        "--quoting": ("none", {"quoting": "none"}),
+        "--encoding": ("latin-1", {"encoding": "latin-1"}),
+        "--zeros": ("keep", {"zeros": "keep"}),
+        "--member": ("a.csv", {"member": "a.csv"}),
+    }  # fmt: skip
+    seen = {}
+
+    def read(path, wanted, **options):
+        seen.update(wanted, **options)
+        raise ValueError("seen; expected. Stop.")
+
+    monkeypatch.setattr(_problem, "read_events", read)
+    names = set(inspect.signature(load_interactions).parameters) - {"path"}
+    for flag, (text, expected) in given.items():
+        main(["a.csv", flag, *([] if text is None else [text])])
+        assert seen == dict.fromkeys(names) | expected
+
+
+def test_what_was_guessed_is_printed(tmp_path, capsys):
+    users, items, values = ratings_table()
+    path = tmp_path / "events.csv"
+    header = "user-id;ISBN;when;book-rating"
+    days = [f"{k % 28 + 1}/11/2000" for k in range(len(users))]
+    path.write_text(
+        f"{header}\n" + "".join(
+            f"{u};{i};{d};{0 if k % 4 == 0 else v}\n"
+            for k, (u, i, v, d) in enumerate(zip(users, items, values, days, strict=True))
+        ), encoding="utf-8",
+    )  # fmt: skip
+    _, result = run_json(tmp_path, path)
+    (line,) = [k for k in capsys.readouterr().out.splitlines() if k.startswith("Read ")]
+    assert line == (
+        "Read       user=user-id, item=ISBN, value=book-rating, timestamp=none; separator ';'; "
+        "with header; 600 events of value 0 left out (no rating)"
+    )
+    assert result["data"]["layout"] == line.removeprefix("Read").strip()
+    assert result["data"]["n_train"] + result["data"]["n_test"] == 1800
+    dropped = result["data"]["reading"]
+    _, result = run_json(tmp_path, path, "--zeros", "keep")
+    assert result["data"]["n_train"] + result["data"]["n_test"] == 2400
+    assert result["data"]["reading"] != dropped
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ann,heat\nbob,alien\n", "Pass --no-header, or --header and which columns"),
+        ("7;70,1\n8;80,2\n", "Say which it is (--sep)."),
+        ("user,item,label\n7,70,0\n8,80,1\n", "Pass --zeros 'drop' or --zeros 'keep'."),
+        (b"user,item\n7,caf\xe9\n", "Pass --encoding, such as 'latin-1'"),
+        ('user,item\n7,"Odd Al" Smith\n', "or pass --quoting 'none'"),
+        ("7\t1\t.5\t.5\t70\n", "positions from 0 (--columns USER,ITEM[,VALUE[,TIMESTAMP]])"),
+    ],
+)
+def test_refused_files_name_the_option_that_helps(text, words, tmp_path, capsys):
+    path = tmp_path / "events.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert main([str(path)]) == 2
+    said = capsys.readouterr().err
+    assert words in said and "=..." not in said
+    assert not re.search("heat|alien|caf|Smith", said)
+
+
+@pytest.mark.parametrize("typed", ["01007", "+1007", "1_007"])
+def test_an_id_is_taken_as_it_is_written(typed, ratings, capsys):
+    assert f"--user {typed}, which" in refused(capsys, ratings, "--user", typed)

@@ -52,8 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         _check_output(options)
         problem = _problem(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        # The loader speaks of its own arguments; here they are an option.
-        return _refuse(str(error).replace("user=..., item=...", "--columns USER,ITEM,VALUE"))
+        return _refuse(str(error))
     try:
         return _report(problem, options)
     except BrokenPipeError:
@@ -113,6 +112,7 @@ def _run(problem: Problem, options: argparse.Namespace) -> tuple[dict[str, Any],
         },
         "data": {
             "source": Path(problem.source).name,
+            "layout": problem.layout,
             "reading": problem.reading,
             "n_users": X.shape[0],
             "n_items": X.shape[1],
@@ -136,9 +136,12 @@ def _problem(options: argparse.Namespace) -> Problem:
         )
     if options.file is None:
         source = "synthetic data (a low-rank truth with noise)"
-        events = synthetic_events(options.n_users, loss, options.seed)
+        events, layout = synthetic_events(options.n_users, loss, options.seed), ""
     else:
-        source, events = options.file, file_events(options.file, options.columns)
+        names = ("header", "sep", "quoting", "encoding", "zeros", "member")
+        text = {name: getattr(options, name) for name in names}
+        source = options.file
+        events, layout = file_events(source, options.columns, **text)
     return make_problem(
         events,
         source,
@@ -147,6 +150,7 @@ def _problem(options: argparse.Namespace) -> Problem:
         user_ids=options.user,
         item_ids=options.item,
         seed=options.seed,
+        layout=layout,
     )
 
 

@@ -98,13 +98,17 @@ def _penalties(text: str) -> float | tuple[float, ...]:
 
 def _columns(text: str) -> dict[str, str | int]:
     names = text.split(",")
-    if len(names) not in (2, 3) or not all(names):
+    if not 2 <= len(names) <= 4 or not all(names):
         raise argparse.ArgumentTypeError(
-            f"got {text!r}; expected two or three names, such as user,item,rating. Separate them "
-            "by commas."
+            f"got {text!r}; expected two or three names, such as user,item,rating, or four with "
+            "a timestamp. Separate them by commas."
         )
     columns = [int(name) if name.isdecimal() else name for name in names]
-    return dict(zip(("user", "item", "value"), columns, strict=False))
+    return dict(zip(("user", "item", "value", "timestamp"), columns, strict=False))
+
+
+def _separator(text: str) -> str:
+    return "\t" if text == r"\t" else text
 
 
 _IDS: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "ID"}
@@ -113,15 +117,35 @@ _SHOWN = "(default: %(default)s)"
 # flag: its help, and the other arguments of add_argument
 _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "file": (
-        "events with user, item and value: CSV, TSV (also .gz), Parquet or npz",
+        "events with user, item and value: CSV, TSV and other text, JSON lines, Parquet or npz, "
+        "each also compressed or in a zip archive, or a folder of parts",
         {"nargs": "?", "metavar": "EVENTS_FILE"},
     ),
     "--user": ("users to forget (default: one of median activity)", _IDS),
     "--item": ("items to forget", _IDS),
     "--columns": (
         "names of the columns, or positions from 0 where there is no header (default: usual names)",
-        {"type": _columns, "default": {}, "metavar": "USER,ITEM[,VALUE]"},
+        {"type": _columns, "default": {}, "metavar": "USER,ITEM[,VALUE[,TIMESTAMP]]"},
     ),
+    "--header": (
+        "whether the first line of text holds names (default: by what it holds)",
+        {"action": argparse.BooleanOptionalAction},
+    ),
+    "--sep": (
+        r"separator of text, such as ';', '\t', or '\s+' for blanks (default: by the first lines)",
+        {"type": _separator, "metavar": "TEXT"},
+    ),
+    "--quoting": (
+        "whether quotes may enclose fields of text (minimal) or are part of it (none)",
+        {"choices": ["minimal", "none"]},
+    ),
+    "--encoding": ("encoding of text, such as latin-1 (default: utf-8)", {"metavar": "NAME"}),
+    "--zeros": (
+        "whether events of value 0 are no ratings (drop) or values (keep) (default: drop, where "
+        "there are two other values)",
+        {"choices": ["drop", "keep"]},
+    ),
+    "--member": ("file in a zip archive (default: the only one)", {"metavar": "NAME"}),
     "--loss": (
         "logistic: likes and dislikes; squared: ratings; auto is logistic (default: auto)",
         {"choices": ["auto", "logistic", "squared"], "default": "auto"},

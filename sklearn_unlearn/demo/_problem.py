@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_unlearn.datasets import Events, load_interactions, make_interactions
+from sklearn_unlearn.datasets import Events, make_interactions
+from sklearn_unlearn.datasets._load import read_events
 from sklearn_unlearn.model_selection import split_interactions
 from sklearn_unlearn.preprocessing import InteractionEncoder
 
@@ -43,6 +45,9 @@ class Problem:
 
     encoder : InteractionEncoder
         Between ids and positions.
+
+    layout : str, default=""
+        How the file was read, in words.
     """
 
     source: str
@@ -53,6 +58,7 @@ class Problem:
     users: np.ndarray
     items: np.ndarray
     encoder: InteractionEncoder
+    layout: str = ""
 
     def user_id(self, position: int) -> str:
         """Return the id of a user."""
@@ -82,10 +88,16 @@ def synthetic_events(n_users: int, loss: str, seed: int) -> Events:
     return Events(users, items, matrix.data)
 
 
-def file_events(path: str, columns: dict[str, Any]) -> Events:
-    """Read a file; of several events of one pair the latest counts, where times are known."""
+def file_events(path: str, columns: dict[str, Any], **options: Any) -> tuple[Events, str]:
+    """Read a file, and say how; of several events of one pair the latest counts, by their times.
+
+    `columns` and `options` are arguments of `load_interactions`.
+    """
+    wanted = dict.fromkeys(("user", "item", "value", "timestamp")) | columns
     try:
-        events = load_interactions(path, **columns)
+        events, reading = read_events(path, wanted, **options)
+    except (ValueError, ImportError) as error:
+        raise type(error)(_as_flags(str(error))) from None
     except OSError as error:
         if error.errno is None:  # the loader's own message says all
             raise
@@ -94,9 +106,19 @@ def file_events(path: str, columns: dict[str, Any]) -> Events:
             "Check its permissions."
         ) from error
     if events.timestamp is None:
-        return events
+        return events, str(reading)
     order = np.argsort(events.timestamp, kind="stable")
-    return Events(events.user[order], events.item[order], events.value[order])
+    return Events(events.user[order], events.item[order], events.value[order]), str(reading)
+
+
+def _as_flags(text: str) -> str:
+    """Turn the loader's words for its arguments into the options of the command line."""
+    columns = "--columns USER,ITEM[,VALUE[,TIMESTAMP]]"
+    text = re.sub(r"(user|item|value|timestamp)=\.\.\.(, (item|value)=\.\.\.)*", columns, text)
+    text = text.replace("header=True", "--header").replace("header=False", "--no-header")
+    text = text.replace("header=...", "--header or --no-header")
+    text = re.sub(r"\b(sep|quoting|encoding|zeros|member)=\.\.\.", r"--\1", text)
+    return re.sub(r"\b(sep|quoting|encoding|zeros|member)=", r"--\1 ", text)
 
 
 def make_problem(
@@ -108,6 +130,7 @@ def make_problem(
     user_ids: list[str],
     item_ids: list[str],
     seed: int,
+    layout: str = "",
 ) -> Problem:
     """Turn events into the matrices of a problem; raise ValueError for what cannot be one.
 
@@ -135,7 +158,7 @@ def make_problem(
             f"The request takes all {X.nnz} events of '{name}', or all held-out ones; expected "
             "some to be left. Forget fewer users or items."
         )
-    return Problem(source, loss, reading, X_train, X_test, users, items, encoder)
+    return Problem(source, loss, reading, X_train, X_test, users, items, encoder, layout)
 
 
 def touched(X: sparse.csr_array, users: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -162,7 +185,7 @@ def _read_values(
             f"All {len(values):,} events of '{name}' have the value {distinct[0]:g}; expected "
             "ratings, or likes and dislikes: matrix factorisation over observed pairs has nothing "
             "to learn from likes alone. Add a column of values, such as 1 for taken and 0 for "
-            "shown but not taken, or name it with --columns."
+            "shown but not taken (with --zeros keep), or name it with --columns."
         )
     if loss == "squared":
         low, high = distinct[[0, -1]]
@@ -215,9 +238,8 @@ def _positions(encode: Any, ids: list[str], column: np.ndarray, role: str, name:
 
 
 def _whole(text: str) -> int | None:
-    """Read an integer of 64 bits, with a sign or without, or None for any other text."""
-    try:
-        value = int(text)
-    except ValueError:
+    """Read an integer of 64 bits as files have it, or None for any other text."""
+    if not re.fullmatch("0|-?[1-9][0-9]{,19}", text):
         return None
+    value = int(text)
     return value if -(2**63) <= value < 2**64 else None

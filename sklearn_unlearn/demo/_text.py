@@ -24,6 +24,7 @@ def data_text(problem: Problem) -> str:
         f"Data       {problem.source}",
         f"           {m:,} users, {n:,} items; {problem.X_train.nnz:,} interactions to fit on and "
         f"{problem.X_test.nnz:,} held out",
+        *([f"Read       {problem.layout}"] if problem.layout else []),
         f"Values     {problem.reading}",
         f"Loss       {problem.loss}",
     ]
