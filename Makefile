@@ -14,8 +14,8 @@ DOCS := $(VENV)/.stamp-docs
 # The layers below the estimators are type-checked.
 TYPED := $(addprefix sklearn_unlearn/,exceptions.py interactions.py utils objectives optimizers \
 	exact influence pruning)
-# One BLAS thread: the matrices of the tests are too small for more, and tests may run side by side.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+PYTEST := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint mypy format docs bench clean

@@ -28,7 +28,8 @@ def is_loose(problem: ForgetProblem) -> bool:
     """Whether training left so much that a request has to be compared with it."""
     if not isinstance(problem.objective, FactorObjective):
         return False  # nobody knows the unit of its gradients
-    return problem.gradient_norm > _LOOSE_FIT * problem.objective.gradient_scale
+    left = min(problem.gradient_norm, problem.trained_norm)
+    return left > _LOOSE_FIT * problem.objective.gradient_scale
 
 
 def exceeds(problem: ForgetProblem, goal: float) -> bool:

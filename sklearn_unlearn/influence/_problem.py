@@ -81,6 +81,10 @@ class ForgetProblem:
 
     gtol : float, default=inf
         Gradient norm that a request may leave at most, whatever share of its own that is.
+
+    trained_norm : float, default=inf
+        Gradient norm that training may have left: that of a fit's tolerance, whatever requests
+        have left since.
     """
 
     before: Interactions
@@ -97,6 +101,7 @@ class ForgetProblem:
     refit: Callable[[], Refitted]
     sums: tuple[Floats, ...] = ()
     gtol: float = np.inf
+    trained_norm: float = np.inf
 
     def goal(self, tol: float | None, first: float) -> float:
         """Gradient norm to reach, given the share `tol` of its norm at the start, `first`."""

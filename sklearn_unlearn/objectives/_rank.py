@@ -55,6 +55,9 @@ OnStep = Callable[[int, float, float, int], None]
 _ROUGH, _FINE = ((3e-2, 20), (1e-1, 60)), ((1e-4, 40), (1e-3, 60), (1e-1, 60))
 # Gradient of a column beside the column, in units of the penalty, up to which it is settled.
 _SETTLED = 1e-2
+# Share of the largest column below which a column may still be growing, slowly as it is small: there
+# it is settled where its value exceeds 1 by no more than what counts as missing.
+_SMALL = 1e-2
 # Share of the largest column below which a column is as good as empty: in the rank of a certificate
 # it does not count either.
 _EMPTY = 1e-4
@@ -165,8 +168,9 @@ def _settled_columns(
     combinations = np.linalg.eigh(Z.T @ Z)[1] if k else np.zeros((0, 0))
     sizes = np.linalg.norm(Z @ combinations, axis=0)
     errors = np.linalg.norm(E @ combinations, axis=0)
-    used = sizes > _EMPTY * sizes.max(initial=0.0)
-    return Z, combinations, used & (errors <= _SETTLED * sizes)
+    largest = sizes.max(initial=0.0)
+    limits = np.where(sizes > _SMALL * largest, _SETTLED, EXCESS)
+    return Z, combinations, (sizes > _EMPTY * largest) & (errors <= limits * sizes)
 
 
 def _largest(

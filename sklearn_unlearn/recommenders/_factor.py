@@ -248,6 +248,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             refit=lambda: self._minimize(retained, self._seed)[0],
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
             gtol=self._request_gtol(objective),
+            trained_norm=self.tol * objective.gradient_scale,
         )
 
     def _occupied(self, data):

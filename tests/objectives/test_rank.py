@@ -180,3 +180,21 @@ def test_lanczos_agrees_with_a_dense_decomposition(monkeypatch):
     by_lanczos = missing_direction(narrow, theta, 1).value
     monkeypatch.setattr(_extremal, "_DENSE_SIDE", 10_000)
     assert_allclose(by_lanczos, missing_direction(narrow, theta, 1).value, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("excess", "is_missing"), [(3.5e-3, True), (-3.5e-3, False)])
+def test_a_small_column_that_still_grows_counts_as_missing(excess, is_missing):
+    """Its gradient is small because it is; the matrix is full, so its singular values tell."""
+    rng, regularization = np.random.default_rng(0), 2.0
+    U, V = (np.linalg.qr(rng.standard_normal((n, 2)))[0] for n in (9, 7))
+    values = np.array([400.0, regularization * (1 + excess)])
+    problem = Problem(
+        "two columns", U * values @ V.T, "squared", 2, regularization, fit_bias=False,
+        global_mean=False,
+    )  # fmt: skip
+    # The first column is at its optimum, the second at a few ten-thousandths of its size.
+    sizes = np.sqrt([values[0] - regularization, 2e-5])
+    theta = np.concatenate([U, V]) * sizes
+    missing = missing_direction(problem.objective(), theta)
+    assert (missing.value > 1) == is_missing
+    assert missing.value == pytest.approx(1 + excess, abs=2e-5)

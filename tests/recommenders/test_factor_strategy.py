@@ -54,3 +54,20 @@ def test_a_large_request_leaves_no_more_than_a_hundred_times_what_a_fit_may(esti
     assert model.forget_report_.gradient_norm[1] <= 1e-5 * unit
     given = copy.deepcopy(start).set_params(unlearner=InfluenceUnlearner())
     assert given.forget(half, missing="ignore").forget_report_.gradient_norm[1] > 1e-5 * unit
+
+
+@pytest.mark.parametrize(("estimator", "data"), MODELS, ids=lambda v: type(v).__name__)
+def test_what_a_request_leaves_is_no_training_that_was_not_finished(estimator, data):
+    """The second request goes on from the first, and is not tilted by what that one left."""
+    model = copy.deepcopy(estimator).set_params(tol=1e-6).fit(data)
+    half = np.random.default_rng(0).random(data.shape) < 0.5
+    model.forget(half, missing="ignore")
+    unit = model._make_objective(model._interactions).gradient_scale
+    left = model.gradient_norm_
+    assert left > 1e-5 * unit  # a fit that left as much would count as loose
+    model.forget(users=[3], missing="ignore")
+    report = model.forget_report_
+    assert "training left" not in report.status
+    objective = model._make_objective(model._interactions)
+    theta = model._theta(objective.layout).astype(float)
+    assert np.linalg.norm(objective.gradient(theta)) <= 1.001 * report.gradient_norm[1]

@@ -134,14 +134,14 @@ def random_strategy(rng, family):
         return None
     choices = [
         "refit",
-        InfluenceUnlearner(solver="minres"),
+        InfluenceUnlearner(solver="minres", tol=1e-4),
         InfluenceUnlearner(certify=True),
-        InfluenceUnlearner(HopPruner(int(rng.integers(1, 4)))),
-        InfluenceUnlearner(ImportancePruner(keep_ratio=float(rng.uniform(0.2, 1)))),
+        InfluenceUnlearner(HopPruner(int(rng.integers(1, 4))), tol=1e-4),
+        InfluenceUnlearner(ImportancePruner(keep_ratio=float(rng.uniform(0.2, 1))), tol=1e-4),
         InfluenceUnlearner(tol=1e-4),
     ]
     if family in ("MatrixFactorization", "ratings", "ALS"):
-        choices.append(SweepUnlearner())
+        choices.append(SweepUnlearner(tol=1e-4))
     return choices[rng.integers(len(choices))]
 
 
