@@ -55,8 +55,8 @@ OnStep = Callable[[int, float, float, int], None]
 _ROUGH, _FINE = ((3e-2, 20), (1e-1, 60)), ((1e-4, 40), (1e-3, 60), (1e-1, 60))
 # Gradient of a column beside the column, in units of the penalty, up to which it is settled.
 _SETTLED = 1e-2
-# Share of the largest column below which a column may still be growing, slowly as it is small: there
-# it is settled where its value exceeds 1 by no more than what counts as missing.
+# Share of the largest column below which a column may still be growing, slowly as it is small:
+# there it is settled where its value exceeds 1 by no more than what counts as missing.
 _SMALL = 1e-2
 # Share of the largest column below which a column is as good as empty: in the rank of a certificate
 # it does not count either.
