@@ -16,15 +16,17 @@ TYPED := $(addprefix sklearn_unlearn/,exceptions.py interactions.py utils object
 	exact influence pruning)
 
 PYTEST := $(BIN)/python -m pytest -q
+FAST := -n logical --maxprocesses 4 -m "not slow and not network and not gpu"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint mypy format docs bench clean
+.PHONY: help setup demo test coverage test-slow lint mypy format docs bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  Options: DATA=events.csv and DEMO_ARGS=... (demo), BENCH_ARGS=... (bench),"
-	@echo "           PYTEST_ARGS=... (test, test-slow), PYTHON=python3 (3.11 or newer), VENV=.venv"
+	@echo "           PYTEST_ARGS=... (test, coverage, test-slow),"
+	@echo "           PYTHON=python3 (3.11 or newer), VENV=.venv"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
@@ -53,7 +55,11 @@ demo: $(DEMO) ## fit, forget, compare with a refit; on your own events with DATA
 	$(BIN)/python -m sklearn_unlearn $(if $(DATA),'$(DATA)') $(DEMO_ARGS)
 
 test: $(DEV) ## fast tests and doctests, in up to four processes
-	$(PYTEST) -n logical --maxprocesses 4 -m "not slow and not network and not gpu" $(PYTEST_ARGS)
+	$(PYTEST) $(FAST) $(PYTEST_ARGS)
+
+coverage: $(DEV) ## share of the lines that the fast tests run, as a figure
+	$(PYTEST) $(FAST) --cov --cov-report= $(PYTEST_ARGS)
+	@echo "coverage of the fast tests: $$($(BIN)/coverage report --format=total) %"
 
 test-slow: $(DEV) ## the tests marked slow
 	$(PYTEST) -m "slow and not network and not gpu" $(PYTEST_ARGS)
@@ -78,5 +84,5 @@ bench: $(DEV) ## benchmarks, e.g. BENCH_ARGS="--help"
 	$(BIN)/python -m sklearn_unlearn.benchmarks $(BENCH_ARGS)
 
 clean: ## remove caches and built documentation (not the environment)
-	rm -rf docs/_build docs/api/generated build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build docs/api/generated build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find sklearn_unlearn tests -name __pycache__ -type d -prune -exec rm -rf {} +
