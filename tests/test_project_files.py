@@ -1,0 +1,57 @@
+"""Files around the package: what they repeat agrees with what it repeats."""
+
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+import sklearn_unlearn
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+PREFIX = "Programming Language :: Python :: "
+
+
+def test_citation_has_what_the_format_requires():
+    assert {"cff-version", "message", "title", "authors"} <= set(CITATION)
+    assert CITATION["cff-version"] == "1.2.0"
+    assert isinstance(CITATION.get("date-released", date.min), date)
+    assert all(set(author) <= {"name", "website"} for author in CITATION["authors"])  # entities
+
+
+def test_citation_agrees_with_the_package():
+    assert CITATION["version"] == sklearn_unlearn.__version__
+    assert CITATION["title"] == PROJECT["name"]
+    assert CITATION["license"] == PROJECT["license"]
+    assert CITATION["authors"] == PROJECT["authors"]
+    assert CITATION["keywords"] == PROJECT["keywords"]
+
+
+def test_workflow_runs_each_python_that_the_package_names():
+    named = [kind.removeprefix(PREFIX) for kind in PROJECT["classifiers"] if PREFIX in kind]
+    named = [version for version in named if "." in version]
+    assert WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["python"] == named
+    assert PROJECT["requires-python"] == f">={named[0]}"
+
+
+def test_workflow_calls_targets_that_exist():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    steps = [step.get("run", "") for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+    called = re.findall(r"\bmake ([a-z-]+)", "\n".join(steps))
+    assert {"lint", "test", "docs", "coverage"} <= set(called) <= set(targets)
+
+
+def test_workflow_may_only_read():
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
+
+
+def test_workflow_selects_the_tests_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    selection = re.search(r"^FAST := (.*)$", makefile, re.M).group(1)
+    steps = [step.get("run", "") for step in WORKFLOW["jobs"]["test-pip"]["steps"]]
+    assert any(step.endswith(f"pytest -q {selection}") for step in steps)
