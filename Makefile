@@ -5,6 +5,7 @@ DATA ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
+BLAS_THREADS ?= 1
 
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.stamp-demo
@@ -15,7 +16,10 @@ DOCS := $(VENV)/.stamp-docs
 TYPED := $(addprefix sklearn_unlearn/,exceptions.py interactions.py utils objectives optimizers \
 	exact influence pruning)
 
-PYTEST := $(BIN)/python -m pytest -q
+# One BLAS thread: the matrices of the tests are too small for more, and tests run side by side.
+# With BLAS_THREADS= they run without a limit of their own: slower, and as green.
+PYTEST := $(if $(BLAS_THREADS),OMP_NUM_THREADS=$(BLAS_THREADS) OPENBLAS_NUM_THREADS=$(BLAS_THREADS)) \
+	$(BIN)/python -m pytest -q
 FAST := -n logical --maxprocesses 4 -m "not slow and not network and not gpu"
 
 .DEFAULT_GOAL := help
@@ -62,7 +66,7 @@ coverage: $(DEV) ## share of the lines that the fast tests run, as a figure
 	@echo "coverage of the fast tests: $$($(BIN)/coverage report --format=total) %"
 
 test-slow: $(DEV) ## the tests marked slow
-	$(PYTEST) -m "slow and not network and not gpu" $(PYTEST_ARGS)
+	$(PYTEST) -n logical --maxprocesses 4 -m "slow and not network and not gpu" $(PYTEST_ARGS)
 
 lint: $(DEV) ## ruff, formatting, types
 	$(BIN)/ruff check .

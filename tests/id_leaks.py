@@ -259,7 +259,8 @@ def _note_command(argv, out, err):
 def _ids_in_file(argv):
     """Read the ids in the file of events that a command line names, as well as it can be read."""
     try:
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             options = make_parser().parse_args(argv)
         if options.file is None:  # made data; other paths are those of results
             return [], []
@@ -267,7 +268,7 @@ def _ids_in_file(argv):
         return events.user.tolist(), events.item.tolist()
     except (SystemExit, Exception):
         lines = []
-        for path in map(Path, argv):
+        for path in (one for one in map(Path, argv) if one.suffix != ".json"):  # results
             with suppress(OSError, ValueError):
                 lines += path.read_text(encoding="utf-8").splitlines()[1:]
         fields = [re.split(r"::|[\t,;|]", line)[:2] for line in lines]

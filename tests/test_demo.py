@@ -514,7 +514,7 @@ def test_files_are_read_as_the_library_reads_them(tmp_path, monkeypatch):
         raise ValueError("seen; expected. Stop.")
 
     monkeypatch.setattr(_problem, "read_events", read)
-    names = set(inspect.signature(load_interactions).parameters) - {"path"}
+    names = set(inspect.signature(load_interactions).parameters) - {"path", "verbose"}
     for flag, (text, expected) in given.items():
         main(["a.csv", flag, *([] if text is None else [text])])
         assert seen == dict.fromkeys(names) | expected

@@ -87,7 +87,7 @@ def _is_header(
     if any(isinstance(column, str) for column in wanted.values()):
         return True
     if any(column is not None for column in wanted.values()):
-        return _names_positions(first, wanted, source)
+        return _names_positions(first, rest, wanted, source)
     if names_a_pair([*first, *constants]) and any(map(is_known, first)):
         return True
     if len(first) < 2:
@@ -105,15 +105,28 @@ def _is_header(
     )
 
 
-def _names_positions(first: list[str], wanted: Mapping[str, Column], source: str) -> bool:
+def _names_positions(
+    first: list[str], rest: Sequence[list[str]], wanted: Mapping[str, Column], source: str
+) -> bool:
     """Tell whether a first line can only be names, where positions were given."""
     fields = {
         role: first[place]
         for role, place in wanted.items()
         if isinstance(place, int) and 0 <= place < len(first)
     }
+    words_above_numbers = [
+        role
+        for role, field in fields.items()
+        if field and _kind(field) == "text" and not _kinds(rest, wanted[role]) & {"text", "empty"}
+    ]
     if not all(is_known(fields.get(role, ""), role) for role in ("user", "item")):
-        return False
+        if not rest or not words_above_numbers:
+            return False
+        raise ValueError(
+            f"'{source}' begins with a word above numbers alone in the column of "
+            f"{' and '.join(words_above_numbers)}; expected to be told whether the line holds "
+            "names, as positions were given. Pass header=True or header=False."
+        )
     if is_known(fields.get("value", ""), "value"):
         return True  # an event would have a number there
     raise ValueError(

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_unlearn.exceptions import DataWarning
+
 from ._columns import Column
 from ._delimited import TextOptions, read_delimited
 from ._events import Events
@@ -47,11 +49,15 @@ class Reading:
 
     left_out : list of str
         Columns that look like timestamps and cannot be read as such.
+
+    n_dropped : int, default=0
+        Events of value 0 that were left out.
     """
 
     columns: dict[str, str]
     words: list[str]
     left_out: list[str]
+    n_dropped: int = 0
 
     def __str__(self) -> str:
         roles = {role: self.columns.get(role, "none") for role in ("user", "item")}
@@ -75,6 +81,7 @@ def load_interactions(
     encoding: str | None = None,
     zeros: str | None = None,
     member: str | None = None,
+    verbose: bool = False,
 ) -> Events:
     r"""Read events from a file.
 
@@ -118,6 +125,8 @@ def load_interactions(
         as in labels of 0 and 1.
     member : str or None, default=None
         Name of the file in a zip archive; None if it holds just one.
+    verbose : bool, default=False
+        Whether to print how the file was read: columns, separator, names, zeros.
 
     Returns
     -------
@@ -140,6 +149,8 @@ def load_interactions(
 
     Warns
     -----
+    DataWarning
+        Events of value 0 were left out, though `zeros` did not say so.
     UserWarning
         A column named like a timestamp, which nobody asked for, cannot be read as one; it is left
         out.
@@ -168,6 +179,16 @@ def load_interactions(
         zeros=zeros,
         member=member,
     )
+    if verbose:
+        print(f"[load_interactions] {reading}")
+    if reading.n_dropped and zeros is None:
+        warnings.warn(
+            f"{reading.n_dropped:,} events of '{Path(path).name}' have the value 0 and were left "
+            "out, as no ratings; expected to be told what 0 means. Pass zeros='drop', or "
+            "zeros='keep' if it is a value like others.",
+            DataWarning,
+            stacklevel=2,
+        )
     for name in reading.left_out:
         warnings.warn(
             f"Column {name!r} of '{Path(path).name}' is named like a timestamp but holds others "
@@ -220,7 +241,7 @@ def read_events(
         )
     if len(parts) > 1:
         words.append(f"{len(parts)} parts")
-    return Events(**columns), Reading(names, words, left_out)
+    return Events(**columns), Reading(names, words, left_out, 0 if zeros == "keep" else n_zeros)
 
 
 def _check_column(role: str, column: Any) -> Column:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ _UNPACK: dict[str, Callable[[bytes], bytes]] = {
 _BROKEN = (
     OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
+# Text has no names that would tell whether two files belong together.
+_TEXT_SUFFIXES = ("", ".csv", ".txt", ".dat", ".data", ".tsv")
 # Folders in which not every file belongs to the present state of the table.
 _VERSIONED = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
 
@@ -160,9 +163,20 @@ def _parts_of_folder(folder: Path) -> Iterator[Part]:
             f"{suffixes} or in unlike folders; expected the parts of one table. Give the path of "
             "one file, or of a folder of parts."
         )
+    if suffixes[0] in _TEXT_SUFFIXES and len({_numberless(path) for path in files}) > 1:
+        raise ValueError(
+            f"Got the folder '{folder.name}', which holds {len(files)} files of text whose names "
+            "differ in more than numbers; expected the parts of one table. Give the path of one "
+            "file, or of a folder of parts."
+        )
     for path, values in zip(files, constants, strict=True):
         # Folders may be named after ids, so that a message gives the name of the file alone.
         yield _part(path, f"{folder.name}/.../{path.name}", values)
+
+
+def _numberless(path: Path) -> str:
+    """Name of a part, but for what numbers it; Spark adds a random id to ``part-``."""
+    return "part-" if path.name.startswith("part-") else re.sub("[0-9]+", "0", path.name)
 
 
 def _partitions(path: Path) -> dict[str, str]:

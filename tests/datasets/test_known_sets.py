@@ -19,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sklearn_unlearn.datasets import load_interactions
+from sklearn_unlearn.exceptions import DataWarning
 
 TAB = "\t"
 AMAZON = (
@@ -219,7 +220,10 @@ def zipped(path, members):
 @pytest.mark.parametrize("layout", READ)
 def test_layouts_are_read(layout, tmp_path):
     name, text, arguments, *expected = READ[layout]
-    check(load_interactions(put(tmp_path / name, text), **arguments), *expected)
+    with warnings.catch_warnings():
+        # Zeros of these sets are no ratings, and the next test is about saying so.
+        warnings.simplefilter("ignore" if layout in ("Book-Crossing", "Goodreads") else "error")
+        check(load_interactions(put(tmp_path / name, text), **arguments), *expected)
 
 
 # text, and the argument that the refusal names
@@ -273,7 +277,46 @@ def test_names_that_may_be_ids_are_not_shown(tmp_path):
     assert "mallory" not in str(error.value)
 
 
+def test_zeros_that_are_left_out_unasked_are_counted_in_a_warning(tmp_path):
+    path = put(tmp_path / "a.csv", "user,item,rating\n7,70,0\n7,71,3\n8,80,5\n")
+    with pytest.warns(DataWarning, match=r"^1 events of 'a.csv' .* zeros='keep'"):
+        assert len(load_interactions(path)) == 2
+
+
+def test_how_a_file_was_read_is_printed_if_asked(tmp_path, capsys):
+    path = put(tmp_path / "a.csv", "userId;movieId;rating\n7;70;4\n7;71;3\n")
+    load_interactions(path, verbose=True)
+    assert capsys.readouterr().out == (
+        "[load_interactions] user=userId, item=movieId, value=rating, timestamp=none; "
+        "separator ';'; with header\n"
+    )
+    load_interactions(path)
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["who,what\n1,2\n3,4\n", "who,2\n1,2\n3,4\n"])
+def test_a_word_above_numbers_is_refused_where_positions_are_given(text, tmp_path):
+    path = put(tmp_path / "a.csv", text)
+    with pytest.raises(
+        ValueError, match=r"word above numbers alone .* header=True or header=False"
+    ):
+        load_interactions(path, user=0, item=1)
+    assert len(load_interactions(path, user=0, item=1, header=True)) == 2
+    assert len(load_interactions(path, user=0, item=1, header=False)) == 3
+
+
+def test_text_files_of_other_names_are_no_parts_of_one_table(tmp_path):
+    for name in ("ratings.dat", "users.dat"):
+        (tmp_path / name).write_text("1::2::3\n2::3::4\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="2 files of text whose names differ"):
+        load_interactions(tmp_path)
+    (tmp_path / "users.dat").rename(tmp_path / "ratings2.dat")
+    (tmp_path / "ratings.dat").rename(tmp_path / "ratings1.dat")
+    assert len(load_interactions(tmp_path)) == 4
+
+
 @pytest.mark.parametrize("zeros", [None, "drop"])
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.DataWarning")
 def test_zeros_are_no_ratings_unless_kept(zeros, tmp_path):
     path = put(tmp_path / "a.csv", "user,item,rating,time\n7,70,0,1\n7,71,3,2\n8,80,5,3\n")
     check(load_interactions(path, zeros=zeros), [7, 8], [71, 80], [3, 5], [2, 3])
