@@ -17,8 +17,8 @@ from sklearn_unlearn.utils._interactions import (
     transpose_without,
     without,
 )
-from sklearn_unlearn.utils._matrices import as_numbers, problem_of_compressed
-from sklearn_unlearn.utils._state import is_finite
+from sklearn_unlearn.utils._matrices import as_numbers
+from sklearn_unlearn.utils._state import problem_of_interactions
 
 __all__ = ["Interactions", "Origin"]
 
@@ -153,7 +153,7 @@ class Interactions:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Of a file or another process: whatever reads these arrays takes them as they are.
-        problem = _problem_of_state(state)
+        problem = problem_of_interactions(state, _STATE)
         if problem:
             raise ValueError(
                 f"the loaded interactions are damaged: {problem}; expected the state of an "
@@ -456,37 +456,3 @@ class Interactions:
         lost = np.zeros(self.n_items + 1, np.int64)
         np.cumsum(np.bincount(items, minlength=self.n_items), out=lost[1:])
         return indptr - lost, *transpose_without(indptr, indices, order, gone, items, users)
-
-
-def _problem_of_state(state: Any) -> str | None:
-    """Say what keeps a state from being that of a table in canonical form; None if nothing does."""
-    if not isinstance(state, dict) or not state.keys() >= set(_STATE):
-        return "an array or the shape is absent"
-    indptr, indices, values, shape, weights = (state[name] for name in _STATE)
-    if not isinstance(shape, tuple | list) or len(shape) != 2:
-        return "the shape is not two integers"
-    if not all(isinstance(side, int | np.integer) and side >= 0 for side in shape):
-        return "the shape is not two integers"
-    if not _is_vector(values, np.float64, np.float32):
-        return "the values are no vector of float64 or float32"
-    problem = problem_of_compressed(indptr, indices, len(values), int(shape[0]), int(shape[1]))
-    if problem:
-        return problem
-    if indptr.dtype != np.int64 or not indptr[-1] == len(indices) == len(values):
-        return "indptr, indices and values do not end together"
-    if weights is not None and not (
-        _is_vector(weights, np.float64) and weights.shape == (int(shape[0]),)
-    ):
-        return "the weights are no vector of float64 with an entry for each user"
-    # Searches need ascending items: within each row an item is larger than the one before.
-    ascends = np.ones(len(indices) + 1, bool)
-    np.greater(indices[1:], indices[:-1], out=ascends[1:-1])
-    ascends[indptr[:-1]] = True
-    if not ascends.all():
-        return "the items of a user do not ascend"
-    finite = is_finite(values) and is_finite(weights)
-    return None if finite else "values or weights are NaN or infinite"
-
-
-def _is_vector(array: Any, *dtypes: Any) -> bool:
-    return isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype in dtypes

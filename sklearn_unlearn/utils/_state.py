@@ -7,7 +7,7 @@ can tell those that were written from others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sklearn_unlearn.exceptions import NotFiniteError
-from sklearn_unlearn.utils._matrices import check_sparse_structure
+from sklearn_unlearn.utils._matrices import check_sparse_structure, problem_of_compressed
 
 __all__ = [
     "check_table",
     "finite_scores",
     "is_finite",
+    "problem_of_interactions",
     "refuse_loaded",
     "refuse_not_finite",
     "refusing_overflow",
@@ -205,3 +206,46 @@ def refuse_not_finite(model: Any, state: Mapping[str, Any]) -> None:
                 f"{name} of {type(model).__name__} came out as NaN or infinity; expected finite "
                 "numbers. Rescale X, or raise regularization; the model is as it was."
             )
+
+
+def problem_of_interactions(state: Any, names: Sequence[str]) -> str | None:
+    """Say what keeps a state from being that of an `Interactions`; None if nothing does.
+
+    Parameters
+    ----------
+    state : object
+        What a file holds.
+
+    names : sequence of str
+        Those of indptr, indices, values, shape and weights in it.
+    """
+    if not isinstance(state, dict) or not state.keys() >= set(names):
+        return "an array or the shape is absent"
+    indptr, indices, values, shape, weights = (state[name] for name in names)
+    if not isinstance(shape, tuple | list) or len(shape) != 2:
+        return "the shape is not two integers"
+    if not all(isinstance(side, int | np.integer) and side >= 0 for side in shape):
+        return "the shape is not two integers"
+    if not _is_vector(values, np.float64, np.float32):
+        return "the values are no vector of float64 or float32"
+    problem = problem_of_compressed(indptr, indices, len(values), int(shape[0]), int(shape[1]))
+    if problem:
+        return problem
+    if indptr.dtype != np.int64 or not indptr[-1] == len(indices) == len(values):
+        return "indptr, indices and values do not end together"
+    if weights is not None and not (
+        _is_vector(weights, np.float64) and weights.shape == (int(shape[0]),)
+    ):
+        return "the weights are no vector of float64 with an entry for each user"
+    # Searches need ascending items: within each row an item is larger than the one before.
+    ascends = np.ones(len(indices) + 1, bool)
+    np.greater(indices[1:], indices[:-1], out=ascends[1:-1])
+    ascends[indptr[:-1]] = True
+    if not ascends.all():
+        return "the items of a user do not ascend"
+    finite = is_finite(values) and is_finite(weights)
+    return None if finite else "values or weights are NaN or infinite"
+
+
+def _is_vector(array: Any, *dtypes: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype in dtypes

@@ -140,7 +140,6 @@ def test_what_the_user_set_is_not_raised():
         assert set(n_threads()) <= {1}
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 def test_a_child_that_is_forked_inside_a_verb_starts_with_what_there_was(library):
     with blas_threads(1):
         reader, writer = os.pipe()
