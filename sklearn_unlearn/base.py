@@ -381,15 +381,24 @@ class RecommenderMixin(_InteractionsMixin):
         self._check_memory(X, reset)
         # Without rows there is no smallest value, which the check of the signs asks for.
         empty = ensure_min_samples == 0 and getattr(X, "shape", None) and X.shape[0] == 0
-        return validate_data(
-            self,
-            as_numbers(X, "X"),
-            reset=reset,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-            ensure_min_samples=ensure_min_samples,
-            ensure_non_negative=not empty and self.__sklearn_tags__().input_tags.positive_only,
-        )
+        try:
+            return validate_data(
+                self,
+                as_numbers(X, "X"),
+                reset=reset,
+                accept_sparse="csr",
+                dtype=(np.float64, np.float32),
+                ensure_min_samples=ensure_min_samples,
+                ensure_non_negative=not empty and self.__sklearn_tags__().input_tags.positive_only,
+            )
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            raise ValueError(
+                f"X holds text: {error}; expected a matrix of numbers of shape (n_users, n_items). "
+                "Turn a table of events into one with InteractionEncoder, first step of a "
+                "make_recommender_pipeline."
+            ) from error
 
     def _check_memory(self, X: Any, fitting: bool) -> None:
         """Refuse a shape for which there is no room: of training data, or of rows to fold in."""
