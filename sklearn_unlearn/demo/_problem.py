@@ -185,7 +185,8 @@ def _read_values(
             f"All {len(values):,} events of '{name}' have the value {distinct[0]:g}; expected "
             "ratings, or likes and dislikes: matrix factorisation over observed pairs has nothing "
             "to learn from likes alone. Add a column of values, such as 1 for taken and 0 for "
-            "shown but not taken (with --zeros keep), or name it with --columns."
+            "shown but not taken (with --zeros keep), or name it with --columns; from likes alone, "
+            "learn in Python with ALS, BPR or LightGCN."
         )
     if loss == "squared":
         low, high = distinct[[0, -1]]
@@ -229,7 +230,8 @@ def _positions(encode: Any, ids: list[str], column: np.ndarray, role: str, name:
     found = [-1 if value is None else int(encode([value])[0]) for value in typed]
     unknown = [text for text, position in zip(ids, found, strict=True) if position < 0]
     if unknown:
-        kind = "whole numbers" if column.dtype.kind in "iu" else "text"
+        integers = column.dtype.kind in "iu"
+        kind = "whole numbers" if integers else "text, to the letter ('1.0' is not '1')"
         raise ValueError(
             f"Got --{role} {' '.join(unknown[:3])}, which '{name}' does not hold; expected {role} "
             f"ids of that file, which are {kind}. Check the ids; the file goes before --{role}."
