@@ -41,6 +41,12 @@ def fit_text(problem: Problem, fitted: Fitted) -> str:
     ]
     if not certificate.certified:
         lines += textwrap.wrap(_advice(fitted), WIDTH)
+    elif certificate.rank == 0:
+        lines += textwrap.wrap(
+            "Rank 0: no factors are left, and biases alone rank items alike for everybody. If that "
+            "says too little of your data, lower --regularization (half as much, say).",
+            WIDTH,
+        )
     return "\n".join(lines) + "\n"
 
 
