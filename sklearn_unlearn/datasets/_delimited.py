@@ -226,7 +226,10 @@ class _Reader:
                 last = text.first_line + end
         except csv.Error as error:
             given = f"cannot be split into fields ({error})"
-            expected = "matching quotes (or pass quoting='none')"
+            expected = (
+                "matching quotes, and two for one inside them (or pass quoting='none', which makes "
+                "quotes part of ids)"
+            )
         else:
             return
         _refuse(text.source, last + 1, given, expected)
