@@ -19,8 +19,9 @@ what remains from two other seeds, and show how much of the forgotten is left.
 Without a file, on synthetic data."""
 
 EPILOG = """\
-exit code: 0 if what is left is at most 1 % (or within the noise floor), 1 if not, 2 for options or
-data that cannot be used, 3 for a failure of the program, 130 after Ctrl-C
+exit code: 0 if what is left is at most 1 % (or within the noise floor), 1 if not or if the noise
+floor is above 10 %, 2 for options or data that cannot be used, 3 for a failure of the program, 130
+after Ctrl-C
 
 examples:
   python -m sklearn_unlearn
