@@ -119,6 +119,11 @@ def test_figures_are_those_of_the_definitions(tmp_path, loss):
     assert requests[1].taken.sum() == round(0.02 * X.nnz)
 
 
+def test_a_model_without_factors_is_named(capsys):
+    assert main([*SMALL[:2], "--regularization", "1000"]) == 0
+    assert "Rank 0: no factors are left" in capsys.readouterr().out
+
+
 def test_json_is_consistent(tmp_path):
     code, result = run_json(tmp_path, *SMALL)
     for request in result["requests"]:

@@ -69,7 +69,10 @@ WRONG_MATRICES = {
     "complex": (X + 1j, "Complex data not supported"),
     "sparse complex": (sparse.csr_array(X).astype(complex), "Complex data not supported"),
     "text": (np.array([["a", "b"]], dtype=object), "could not convert string to float"),
-    "frame of ids": (pd.DataFrame({"user": ["ann"], "item": ["tea"]}), "could not convert"),
+    "frame of ids": (
+        pd.DataFrame({"user": ["ann"], "item": ["tea"]}),
+        "with InteractionEncoder, first",
+    ),
     "wide": (
         sparse.coo_array(([1.0, 1.0], ([0, 1], [1, BEYOND - 1])), shape=(3, BEYOND)),
         r"X has shape \(3, 2147483653\); expected at most .* Turn ids into positions",
