@@ -1,8 +1,11 @@
 """Files around the package: what they repeat agrees with what it repeats."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
@@ -55,3 +58,32 @@ def test_workflow_selects_the_tests_of_the_makefile():
     selection = re.search(r"^FAST := (.*)$", makefile, re.M).group(1)
     steps = [step.get("run", "") for step in WORKFLOW["jobs"]["test-pip"]["steps"]]
     assert any(step.endswith(f"pytest -q {selection}") for step in steps)
+
+
+def test_issue_templates_have_what_a_template_needs():
+    pages = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.md"))
+    assert pages
+    for page in pages:
+        _, header, body = page.read_text(encoding="utf-8").split("---\n", 2)
+        assert {"name", "about"} <= set(yaml.safe_load(header)), page.name
+        assert body.strip(), page.name
+
+
+def test_commands_that_ask_for_versions_run():
+    text = (ROOT / ".github/ISSUE_TEMPLATE/bug.md").read_text(encoding="utf-8")
+    programs = re.findall(r'^python -c "(.*)"$', text, re.M)
+    assert programs
+    said = ""
+    for program in programs:
+        run = [sys.executable, "-c", program]
+        said += subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    for name in ("scikit-learn", "implicit", "numba", "narwhals"):
+        label = "sklearn" if name == "scikit-learn" else name
+        assert re.search(rf"{label}:? +{re.escape(version(name))}", said), name
+    assert f"sklearn-unlearn {version('sklearn-unlearn')}" in said
+
+
+def test_templates_link_to_nothing_relative():
+    # Where they are shown, a relative address leads to another place than in the repository.
+    for page in (ROOT / ".github").rglob("*.md"):
+        assert not re.search(r"\]\((?!https?:)", page.read_text(encoding="utf-8")), page.name
