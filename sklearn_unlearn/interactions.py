@@ -224,9 +224,14 @@ class Interactions:
     @property
     def item_degrees(self) -> NDArray[np.int64]:
         """Number of interactions of each item, shape (n_items,)."""
-        if "transpose" in self._cache:
-            return np.diff(self._cache["transpose"][0])
-        return np.bincount(self.indices, minlength=self.n_items).astype(np.int64)
+        if "item_degrees" not in self._cache:
+            known = self._cache.get("transpose")
+            if known is None:
+                degrees = np.bincount(self.indices, minlength=self.n_items).astype(np.int64)
+            else:
+                degrees = np.diff(known[0])
+            self._keep("item_degrees", degrees)
+        return self._cache["item_degrees"]
 
     def transpose_pattern(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         """Return the same pattern item by item.
@@ -408,7 +413,7 @@ class Interactions:
         -------
         retained : Interactions
             Of the same shape. It shares no memory with this table. A transposed pattern that was
-            already computed is carried over.
+            already computed is carried over, and so are the degrees of the items.
         """
         gone = self._as_positions(positions)
         users = np.searchsorted(self.indptr, gone, side="right") - 1
@@ -421,6 +426,9 @@ class Interactions:
             self.shape,
             self.row_weights,
         )
+        if "item_degrees" in self._cache:
+            lost_items = np.bincount(self.indices[gone], minlength=self.n_items)
+            retained._keep("item_degrees", self._cache["item_degrees"] - lost_items)
         if "transpose" in self._cache:
             retained._keep("transpose", self._transpose_without(gone, users))
         return retained

@@ -302,3 +302,14 @@ def test_bare_shares_the_arrays_and_drops_what_was_derived():
     assert bare.indices is data.indices or np.shares_memory(bare.indices, data.indices)
     assert "transpose" not in bare._cache
     assert_array_equal(bare.to_csr().toarray(), np.eye(3))
+
+
+def test_degrees_that_are_carried_over_are_those_of_what_remains():
+    rng = np.random.default_rng(0)
+    data = Interactions.from_matrix((rng.random((12, 9)) < 0.5) * 1.0)
+    assert data.item_degrees.sum() == data.n_interactions
+    for _ in range(4):
+        data = data.remove(rng.choice(data.n_interactions, 5, replace=False))
+        expected = np.bincount(data.indices, minlength=9)
+        assert_array_equal(data._cache["item_degrees"], expected)
+        assert not data.item_degrees.flags.writeable

@@ -193,9 +193,11 @@ class WeightedObjective(WeightedConvex):
     @property
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
-        slopes = self.confidence.astype(np.float64, copy=False) * self.cell_weights
+        slopes = self.values.astype(np.float64, copy=False)
+        if self.user_weights is not None:
+            slopes = slopes * self.cell_weights
         # Where nothing is observed, zero is the best score of all pairs: there is no unit.
-        return float(np.linalg.norm(slopes)) or 1.0
+        return self.alpha * float(np.linalg.norm(slopes)) or 1.0
 
     def with_factors(self, n_factors: int) -> Self:
         """Return the same objective for another number of latent columns."""

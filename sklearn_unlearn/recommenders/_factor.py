@@ -203,6 +203,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # Columns that the penalty has emptied stay out of the arithmetic.
         used = used_columns(self._parameters(vars(self))["item_factors_"])
         whole = self._make_objective(retained)
+        _ = retained.item_degrees  # counted once in a row of requests: `remove` carries it over
         occupied = self._occupied(self._interactions)
         problem = self._problem(retained, request, whole, used, occupied)
         outcome = self._strategy().unlearn(problem)
