@@ -12,7 +12,7 @@ DEMO := $(VENV)/.stamp-demo
 DEV := $(VENV)/.stamp-dev
 DOCS := $(VENV)/.stamp-docs
 
-# The layers below the estimators are type-checked.
+# The layers that compute, and the estimators, are type-checked.
 TYPED := $(addprefix sklearn_unlearn/,exceptions.py interactions.py utils objectives optimizers \
 	exact influence pruning)
 

@@ -20,8 +20,8 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_unlearn import LightGCN
+from sklearn_unlearn.backends import ScipyBackend
 from sklearn_unlearn.influence import InfluenceUnlearner
-from sklearn_unlearn.influence.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.metrics import remaining_gap
 from sklearn_unlearn.objectives import PropagatedObjective, WeightedObjective

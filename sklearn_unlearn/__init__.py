@@ -17,17 +17,22 @@ Examples
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from . import (
+        backends,
         benchmarks,
         datasets,
         exceptions,
         influence,
         metrics,
         model_selection,
+        objectives,
         pipeline,
         preprocessing,
         pruning,
+        recommenders,
         sharding,
         utils,
     )
@@ -43,8 +48,6 @@ if TYPE_CHECKING:
     )
     from .sharding import ShardedRecommender
 
-__version__ = "0.1.0"
-
 __all__ = [
     "ALS",
     "BPR",
@@ -56,15 +59,18 @@ __all__ = [
     "ShardedRecommender",
     "UnlearningRecommender",
     "__version__",
+    "backends",
     "benchmarks",
     "datasets",
     "exceptions",
     "influence",
     "metrics",
     "model_selection",
+    "objectives",
     "pipeline",
     "preprocessing",
     "pruning",
+    "recommenders",
     "sharding",
     "utils",
 ]

@@ -25,28 +25,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
+from sklearn_unlearn._forget_request import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
 from sklearn_unlearn.utils._data_warnings import looks_like_events, warn_of_data
-from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude, refuse_masked
+from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
 from sklearn_unlearn.utils._ranking import best_items
-from sklearn_unlearn.utils._snapshots import lock_of, snapshot
-from sklearn_unlearn.utils._state import (
+from sklearn_unlearn.utils._state import refuse_loaded
+from sklearn_unlearn.utils._tags import Tags, with_forget_tags
+from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items, refuse_masked
+from sklearn_unlearn.utils._verbs import (
+    blas_threads,
     finite_scores,
-    refuse_loaded,
+    lock_of,
     refuse_not_finite,
     refusing_overflow,
+    snapshot,
 )
-from sklearn_unlearn.utils._tags import Tags, with_forget_tags
-from sklearn_unlearn.utils._threads import blas_threads
-from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items
 
-__all__ = ["ForgetMixin", "ForgetRequest", "RecommenderMixin", "validate_forget_request"]
+__all__ = [
+    "CELLS_AT_ONCE",
+    "ForgetMixin",
+    "ForgetRequest",
+    "RecommenderMixin",
+    "validate_forget_request",
+]
 
 # Scores are made for so many cells at a time: 32 MiB in float64.
-_CELLS_AT_ONCE = 2**22
+CELLS_AT_ONCE = 2**22
 
 
 class _InteractionsMixin:
@@ -82,6 +89,11 @@ class _InteractionsMixin:
     def __sklearn_tags__(self) -> Tags:
         # BaseEstimator has the method, further on in the order of resolution: mypy sees no further.
         return with_forget_tags(super().__sklearn_tags__())  # type: ignore[misc]
+
+    def _check_fitted(self) -> None:
+        """Raise NotFittedError before `fit`; scikit-learn's check makes all tags."""
+        if "_interactions" not in self.__dict__:
+            check_is_fitted(self)
 
     def _threads(self) -> AbstractContextManager[None]:
         """Context of every verb: `n_jobs` governs BLAS too, where an estimator has it."""
@@ -162,7 +174,7 @@ class ForgetMixin(_InteractionsMixin):
         UnknownInteractionError
             With ``missing="raise"``, if the model was never trained on part of the request.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         with lock_of(self), self._threads():
             before = snapshot(self)
             request = validate_forget_request(
@@ -186,7 +198,8 @@ class ForgetMixin(_InteractionsMixin):
 class RecommenderMixin(_InteractionsMixin):
     """Mixin that adds ``recommend``, ``decision_function`` and ``predict_pairs`` to an estimator.
 
-    The estimator supplies the hooks ``_score_users``, ``_score_rows`` and ``_score_pairs``.
+    The estimator supplies the hook ``_score_rows``; ``_score_users`` and ``_score_pairs`` follow
+    from it, unless there is a shorter way.
 
     Examples
     --------
@@ -264,7 +277,7 @@ class RecommenderMixin(_InteractionsMixin):
         ValueError
             If both or none of `X` and `users` are passed, or an argument is out of range.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         view = snapshot(self)
         shape = view._interactions.shape
         if (X is None) == (users is None):
@@ -285,7 +298,7 @@ class RecommenderMixin(_InteractionsMixin):
             score = lambda chunk: view._score_rows(seen[chunk])  # noqa: E731
         if not len(rows):
             return np.empty((0, n_items), np.int64), np.empty((0, n_items))
-        step = max(1, _CELLS_AT_ONCE // shape[1])
+        step = max(1, CELLS_AT_ONCE // shape[1])
         with self._threads():
             lists = [
                 best_items(score(chunk), seen[chunk] if exclude_seen else None, n_items, candidates)
@@ -312,7 +325,7 @@ class RecommenderMixin(_InteractionsMixin):
         sklearn.exceptions.NotFittedError
             If the model is not fitted.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         view = snapshot(self)
         with self._threads():
             return finite_scores(view._score_rows(view._check_rows(X)))
@@ -339,12 +352,30 @@ class RecommenderMixin(_InteractionsMixin):
         ValueError
             If the shape is wrong or a position is out of range.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         view = snapshot(self)
         users, items = as_pairs(pairs, view._interactions.shape, "pairs")
         with self._threads():
             return finite_scores(view._score_pairs(users, items))
 
+    # -- hooks -------------------------------------------------------------------------------------
+    def _score_rows(self, X: Any) -> NDArray[Any]:
+        raise NotImplementedError(f"{type(self).__name__} must define _score_rows(X)")
+
+    def _score_users(self, users: NDArray[np.int64]) -> NDArray[Any]:
+        return self._score_rows(self._interactions.to_csr()[users])
+
+    def _score_pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
+        rows, place = np.unique(users, return_inverse=True)
+        scores = np.empty(len(users), np.float64)
+        step = max(1, CELLS_AT_ONCE // self._interactions.n_items)
+        for start in range(0, len(rows), step):
+            here = np.flatnonzero((place >= start) & (place < start + step))
+            chunk = self._score_users(rows[start : start + step])
+            scores[here] = chunk[place[here] - start, items[here]]
+        return scores
+
+    # -- validation --------------------------------------------------------------------------------
     def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
         """Validate the arguments of ``fit``, set ``n_features_in_``, return a private copy."""
         X = self._validate_matrix(X, reset=True)
@@ -402,10 +433,10 @@ class RecommenderMixin(_InteractionsMixin):
 
     def _check_memory(self, X: Any, fitting: bool) -> None:
         """Refuse a shape for which there is no room: of training data, or of rows to fold in."""
-        shape = getattr(X, "shape", ())
-        if len(shape) != 2 or not all(isinstance(side, Integral) for side in shape):
+        sides: Any = getattr(X, "shape", ())
+        if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
             return  # for others to refuse
-        shape = int(shape[0]), int(shape[1])
+        shape = int(sides[0]), int(sides[1])
         name, n_stored = type(self).__name__, stored_entries(X)
         needed = 8 * shape[0] + 12 * n_stored
         if fitting:

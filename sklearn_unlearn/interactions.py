@@ -12,6 +12,7 @@ from sklearn_unlearn.utils._interactions import (
     concatenate_ranges,
     index_dtype,
     owned,
+    rows_of,
     scan_columns,
     search_in_rows,
     transpose_without,
@@ -416,7 +417,7 @@ class Interactions:
             already computed is carried over, and so are the degrees of the items.
         """
         gone = self._as_positions(positions)
-        users = np.searchsorted(self.indptr, gone, side="right") - 1
+        users = rows_of(self.indptr, gone)
         lost = np.zeros(self.n_users + 1, np.int64)
         np.cumsum(np.bincount(users, minlength=self.n_users), out=lost[1:])
         retained = Interactions(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_unlearn.influence.backends import Pattern
+from sklearn_unlearn.backends import Pattern
 from sklearn_unlearn.interactions import Interactions
 
 

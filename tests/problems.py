@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_unlearn.influence._newton import newton
-from sklearn_unlearn.influence.backends import ScipyBackend
+from sklearn_unlearn.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import LOSSES, PointwiseObjective, WeightedObjective
+from sklearn_unlearn.solvers._newton import newton
 from tests.oracles import DensePointwise, DenseWeighted
 
 

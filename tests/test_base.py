@@ -28,11 +28,11 @@ from sklearn_unlearn import (
     UnlearningRecommender,
     base,
 )
-from sklearn_unlearn._requests import validate_forget_request
+from sklearn_unlearn._forget_request import validate_forget_request
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.utils import _snapshots
+from sklearn_unlearn.utils import _verbs
 from sklearn_unlearn.utils._ranking import top_k
 from sklearn_unlearn.utils._tags import get_forget_tags
 from tests.cases import RidgeRecommender
@@ -286,10 +286,10 @@ def test_requests_on_one_model_wait_for_each_other():
 def test_locks_are_neither_copied_nor_pickled_and_die_with_the_model():
     model = fitted().forget(users=0)
     assert pickle.loads(pickle.dumps(model)).forget(users=1)._interactions.n_interactions
-    assert copy.deepcopy(model) not in _snapshots._LOCKS and model in _snapshots._LOCKS
-    n_locks = len(_snapshots._LOCKS)
+    assert copy.deepcopy(model) not in _verbs._LOCKS and model in _verbs._LOCKS
+    n_locks = len(_verbs._LOCKS)
     del model
-    assert len(_snapshots._LOCKS) < n_locks
+    assert len(_verbs._LOCKS) < n_locks
 
 
 def test_unfitted_models_and_missing_hooks_say_so():
@@ -350,7 +350,7 @@ def test_ties_go_to_the_lowest_item(seed, k):
 def test_lists_do_not_depend_on_the_size_of_the_chunks(monkeypatch):
     model = fitted()
     whole = model.recommend(users=np.arange(8), n_items=4), model.recommend(DENSE, n_items=4)
-    monkeypatch.setattr(base, "_CELLS_AT_ONCE", 13)
+    monkeypatch.setattr(base, "CELLS_AT_ONCE", 13)
     chunks = model.recommend(users=np.arange(8), n_items=4), model.recommend(DENSE, n_items=4)
     for one, other in zip(whole, chunks, strict=True):
         assert_array_equal(one[0], other[0])

@@ -17,8 +17,10 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_unlearn import MatrixFactorization
 from sklearn_unlearn.datasets import Events, load_interactions, make_interactions
-from sklearn_unlearn.demo import _cli, _problem, main
+from sklearn_unlearn.demo import _cli, main
+from sklearn_unlearn.demo import _data as _problem
 from sklearn_unlearn.demo._cli import _plain
+from sklearn_unlearn.demo._data import file_events, make_problem, synthetic_events
 from sklearn_unlearn.demo._experiment import (
     GAP_GOAL,
     MAX_FLOOR,
@@ -26,7 +28,6 @@ from sklearn_unlearn.demo._experiment import (
     first_request,
     random_request,
 )
-from sklearn_unlearn.demo._problem import file_events, make_problem, synthetic_events
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.optimizers import _newton_cg
 from tests.pages import ROOT, run_page

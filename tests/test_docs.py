@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sklearn_unlearn.influence._report import GUARANTEES
+from sklearn_unlearn._forget_report import GUARANTEES
 from sklearn_unlearn.objectives import LOSSES
 from tests.pages import ROOT, python_blocks, run_page
 from tests.test_import_layers import LAYER_OF, SIDE
@@ -39,7 +39,7 @@ def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
 def test_the_guide_is_among_the_pages_that_run():
     names = {page.stem for page in RUN_HERE}
     assert names >= {"index", "guarantees", "how_forgetting_works", "hyper_parameters", "checks"}
-    assert names >= {"forgetting", "add_a_model", "graph_models"}
+    assert names >= {"forgetting", "add_a_model", "add_an_unlearner", "graph_models"}
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sklearn_unlearn.benchmarks._expand import expand, fractal
-    from sklearn_unlearn.benchmarks._problems import Problem, load_problem
-    from sklearn_unlearn.benchmarks._requests import Request, make_request
+    from sklearn_unlearn.benchmarks.data._datasets import Problem, load_problem
+    from sklearn_unlearn.benchmarks.data._expand import expand, fractal
+    from sklearn_unlearn.benchmarks.data._forget_sets import Request, make_request
 
 __all__ = ["Problem", "Request", "expand", "fractal", "load_problem", "make_request"]
 
 _HOME = {
-    "Problem": "._problems",
-    "Request": "._requests",
-    "expand": "._expand",
-    "fractal": "._expand",
-    "load_problem": "._problems",
-    "make_request": "._requests",
+    "Problem": ".data._datasets",
+    "Request": ".data._forget_sets",
+    "expand": ".data._expand",
+    "fractal": ".data._expand",
+    "load_problem": ".data._datasets",
+    "make_request": ".data._forget_sets",
 }
 
 

@@ -13,30 +13,30 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sklearn_unlearn.benchmarks import _run
-from sklearn_unlearn.benchmarks._als import run_als
-from sklearn_unlearn.benchmarks._compare import Plan
-from sklearn_unlearn.benchmarks._encode import run_encode
-from sklearn_unlearn.benchmarks._estimators import (
-    check_settings,
-    learns_from_positives,
-    make_estimator,
-    make_settings,
-)
-from sklearn_unlearn.benchmarks._exact import run_exact
-from sklearn_unlearn.benchmarks._expand import expand
-from sklearn_unlearn.benchmarks._gpu import run_gpu
-from sklearn_unlearn.benchmarks._implicit import Rival
-from sklearn_unlearn.benchmarks._options import (
+from sklearn_unlearn.benchmarks.commands import _any as _run
+from sklearn_unlearn.benchmarks.commands._als import run_als
+from sklearn_unlearn.benchmarks.commands._encode import run_encode
+from sklearn_unlearn.benchmarks.commands._exact import run_exact
+from sklearn_unlearn.benchmarks.commands._gpu import run_gpu
+from sklearn_unlearn.benchmarks.commands._options import (
     HYPER_PARAMETERS,
     PAIRED,
     make_parser,
     with_command,
 )
-from sklearn_unlearn.benchmarks._problems import Problem, load_problem
-from sklearn_unlearn.benchmarks._report import make_document, markdown, to_json
-from sklearn_unlearn.benchmarks._requests import make_request
-from sklearn_unlearn.benchmarks._scale import run_scale
+from sklearn_unlearn.benchmarks.commands._scale import run_scale
+from sklearn_unlearn.benchmarks.data._datasets import Problem, load_problem
+from sklearn_unlearn.benchmarks.data._expand import expand
+from sklearn_unlearn.benchmarks.data._forget_sets import make_request
+from sklearn_unlearn.benchmarks.measure._compare import Plan
+from sklearn_unlearn.benchmarks.measure._report import make_document, markdown, to_json
+from sklearn_unlearn.benchmarks.methods._estimators import (
+    check_settings,
+    learns_from_positives,
+    make_estimator,
+    make_settings,
+)
+from sklearn_unlearn.benchmarks.methods._implicit import Rival
 from sklearn_unlearn.utils._command import check_output
 
 __all__ = ["main"]

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_unlearn import __version__
+from sklearn_unlearn._version import __version__
 from sklearn_unlearn.demo import _text
+from sklearn_unlearn.demo._data import Problem, file_events, make_problem, synthetic_events
 from sklearn_unlearn.demo._experiment import run, warm_up
 from sklearn_unlearn.demo._options import make_parser
-from sklearn_unlearn.demo._problem import Problem, file_events, make_problem, synthetic_events
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.recommenders import MatrixFactorization
 from sklearn_unlearn.utils._command import BAD_INPUT, NOT_VERIFIED, VERIFIED, check_output

@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
+from sklearn_unlearn.certificates import OptimalityCertificate
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.demo._problem import Problem, subset, touched
+from sklearn_unlearn.demo._data import Problem, subset, touched
 from sklearn_unlearn.influence import ForgetReport
-from sklearn_unlearn.influence._certificate import OptimalityCertificate
 from sklearn_unlearn.metrics import noise_floor, remaining_gap, top_k_overlap
 from sklearn_unlearn.recommenders import MatrixFactorization
 

@@ -6,9 +6,9 @@ import textwrap
 
 import numpy as np
 
+from sklearn_unlearn.certificates import OptimalityCertificate
+from sklearn_unlearn.demo._data import Problem
 from sklearn_unlearn.demo._experiment import GAP_GOAL, Fitted, Forgotten, Lists, with_role
-from sklearn_unlearn.demo._problem import Problem
-from sklearn_unlearn.influence._certificate import OptimalityCertificate
 
 __all__ = ["data_text", "fit_text", "result_text", "verdict"]
 

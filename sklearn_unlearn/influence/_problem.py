@@ -1,9 +1,9 @@
-"""A forget problem, and what a strategy makes of it: the contract between models and strategies."""
+"""Forget problems and their outcomes: the contract between models and strategies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -12,28 +12,18 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
-from sklearn_unlearn.utils._interactions import sorted_union
+from sklearn_unlearn.solvers import NewtonResult, NewtonSettings, Status
+from sklearn_unlearn.utils._interactions import rows_of, sorted_union
 
-__all__ = ["ForgetOutcome", "ForgetProblem", "Unlearner"]
+__all__ = [
+    "ForgetOutcome",
+    "ForgetProblem",
+    "Progress",
+    "Rules",
+    "Unlearner",
+]
 
 Floats = NDArray[Any]
-
-
-class Refitted(Protocol):
-    """Where a fit ended, as far as a strategy cares."""
-
-    @property
-    def theta(self) -> Floats: ...
-    @property
-    def gradient_norm(self) -> tuple[float, float]: ...
-    @property
-    def n_steps(self) -> int: ...
-    @property
-    def n_products(self) -> int: ...
-    @property
-    def converged(self) -> bool: ...
-    @property
-    def slack(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class ForgetProblem:
         Upper bound of the norm of the gradient of J_D at `theta`.
 
     slack : float
-        How far the residual matrix is from asking for another column: see `objectives._rank`.
+        How far the residual matrix is from asking for another column: see `certificates._rank`.
 
     n_free : int
         Latent columns that the model has and does not use.
@@ -98,7 +88,7 @@ class ForgetProblem:
     slack: float
     n_free: int
     local: bool
-    refit: Callable[[], Refitted]
+    refit: Callable[[], NewtonResult]
     sums: tuple[Floats, ...] = ()
     gtol: float = np.inf
     trained_norm: float = np.inf
@@ -109,8 +99,21 @@ class ForgetProblem:
 
     def removed_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Users and items of what is to be forgotten."""
-        users = np.searchsorted(self.before.indptr, self.positions, side="right") - 1
+        users = rows_of(self.before.indptr, self.positions)
         return users, self.before.indices[self.positions].astype(np.int64)
+
+    def count_changed(self, new: Floats, support: NDArray[Any] | None = None) -> int:
+        """Rows that differ from those of the model; only the support and emptied rows can."""
+        old = self.theta
+        if support is not None:
+            rows = np.concatenate([support, self.emptied_rows()])
+            old, new = old[rows], new[rows]
+        return int(np.count_nonzero((old != new).any(axis=1)))
+
+    @property
+    def has_exact_rows(self) -> bool:
+        """Whether every row is a least-squares problem of its own, given the other side."""
+        return self.local and self.objective.has_exact_rows
 
     def touched_rows(self) -> NDArray[np.int64]:
         """Rows of theta, users then items, whose gradient the request changes.
@@ -197,3 +200,185 @@ class Unlearner(Protocol):
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem."""
+
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the parameters of a strategy say to its stages.
+
+    Parameters
+    ----------
+    method : str
+        Name of the strategy in reports.
+
+    tol : float or None
+        Share of the gradient that may be left; None promises nothing.
+
+    correct_residual : bool or "auto"
+        Whether what training left over is to stay.
+
+    on_failure : {"refit", "warn", "raise"}
+        What to do if `tol` is not met.
+
+    settings : NewtonSettings
+        How Newton's method iterates.
+
+    certify : bool, default=False
+        Whether the outcome is checked for global optimality.
+
+    max_share : float, default=0.25
+        Share of the interactions beyond which a local solve costs more than it saves.
+    """
+
+    method: str
+    tol: float | None
+    correct_residual: bool | str
+    on_failure: str
+    settings: NewtonSettings = field(default_factory=NewtonSettings)
+    certify: bool = False
+    max_share: float = 0.25
+
+    def keeps_leftover(self, problem: ForgetProblem) -> bool:
+        """Whether what was left over from training is to stay, whatever the request."""
+        if self.correct_residual == "auto":
+            return not problem.converged
+        return bool(self.correct_residual)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a request stands.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised: J_R, tilted where training left a gradient that is to stay.
+
+    theta : ndarray
+        Table of parameters.
+
+    sums : tuple of ndarray, default=()
+        ``objective.sums(theta)`` where they are kept up to date.
+
+    first, left : float
+        Norm of the gradient at the start of the request and now; 0 and infinity if not measured.
+
+    settled : float, default=0.0
+        Part of `first` in the rows that lost everything, which are at their optimum.
+
+    unseen : float, default=0.0
+        Norm of the gradient that training left and that counts as zero.
+
+    n_steps : int, default=0
+        Newton steps, or sweeps.
+
+    n_products : float, default=0.0
+        Hessian products, restricted ones by their share of the interactions.
+
+    support : ndarray of int, or None, default=None
+        Rows that may have moved, beside those that lost everything; None is all.
+
+    n_rows_updated : int or None, default=None
+        Rows that changed, where a stage knows; None has them counted.
+
+    slack : float, default=0.0
+        As in `ForgetProblem`.
+
+    status : str, default=""
+        How the last stage ended, in words.
+
+    why : str, default=""
+        Why the tolerance was not met, in words, where `status` does not say it.
+
+    method, guarantee : str or None, default=None
+        As in `ForgetReport`, where they differ from what `met` says.
+
+    met : bool, default=False
+        Whether the tolerance is met.
+
+    done : bool, default=False
+        Whether no further solve is needed.
+
+    at_saddle : bool, default=False
+        Whether the last solve ended at a saddle that it may not leave.
+
+    converged : bool or None, default=None
+        Whether the model may count as fitted to its tolerance; None leaves it to `met`.
+    """
+
+    objective: Objective
+    theta: Floats
+    sums: tuple[Floats, ...] = ()
+    first: float = 0.0
+    left: float = np.inf
+    settled: float = 0.0
+    unseen: float = 0.0
+    n_steps: int = 0
+    n_products: float = 0.0
+    support: Ints | None = None
+    n_rows_updated: int | None = None
+    slack: float = 0.0
+    status: str = ""
+    why: str = ""
+    method: str | None = None
+    guarantee: str | None = None
+    met: bool = False
+    done: bool = False
+    at_saddle: bool = False
+    converged: bool | None = None
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether what training left over is to stay."""
+        return self.objective.stops_at_saddles
+
+    def at_start(self, norm: float) -> float:
+        """Norm of the gradient at the start of the request, given that of a first solve."""
+        return self.first or float(np.hypot(norm, self.settled))
+
+    def solved(self, result: NewtonResult, *, share: float = 1.0, **changes: Any) -> Progress:
+        """State after a solve, whose products each walked a share of the interactions."""
+        fields: dict[str, Any] = {
+            "theta": result.theta,
+            "sums": (),
+            "support": None,
+            "n_rows_updated": None,
+            "first": self.at_start(result.gradient_norm[0]),
+            "left": result.gradient_norm[1],
+            "n_steps": self.n_steps + result.n_steps,
+            "n_products": self.n_products + share * result.n_products,
+            "status": result.status.value,
+            "unseen": self.objective.tilt_norm,
+            "met": result.converged,
+            "at_saddle": self.is_tilted and result.status is Status.NEGATIVE_CURVATURE,
+        }
+        return replace(self, **{**fields, **changes})
+
+    def result(self) -> NewtonResult:
+        """State as a point that a further solve starts from, nothing spent on it so far."""
+        norms = self.first, self.left
+        return NewtonResult(self.theta, np.nan, norms, 0, 0, Status.CONVERGED, self.met)
+
+    def outcome(self, problem: ForgetProblem, rules: Rules) -> ForgetOutcome:
+        """Say what was done."""
+        met = "residual-bounded" if self.met else "one-step"
+        n_rows = self.n_rows_updated
+        if n_rows is None:
+            n_rows = problem.count_changed(self.theta, self.support)
+        return ForgetOutcome(
+            theta=self.theta,
+            method=self.method or rules.method,
+            guarantee=self.guarantee or met,
+            status=self.status,
+            n_steps=self.n_steps,
+            n_products=self.n_products,
+            n_rows_updated=n_rows,
+            gradient_norm=(self.first, self.left),
+            bound=self.left + self.unseen,
+            converged=self.met and problem.converged if self.converged is None else self.converged,
+            slack=self.slack,
+            sums=self.sums,
+        )

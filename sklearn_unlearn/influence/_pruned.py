@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings, newton
-from sklearn_unlearn.objectives import Objective
+from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
+from sklearn_unlearn.solvers import newton
 
-__all__ = ["PrunedResult", "solve_pruned"]
-
-Floats = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class PrunedResult:
-    """Where a pruned solve ended.
-
-    Parameters
-    ----------
-    theta : ndarray
-        Whole table, moved in the rows that were kept.
-
-    result : NewtonResult
-        Of the restricted problem.
-
-    gradient_norm : tuple of float
-        Of the whole table, before and after.
-
-    share : float
-        Share of the interactions that a product walked.
-    """
-
-    theta: Floats
-    result: NewtonResult
-    gradient_norm: tuple[float, float]
-    share: float
+__all__ = ["kept_rows", "solve_pruned"]
 
 
-def solve_pruned(
-    objective: Objective,
-    theta: Floats,
-    rows: NDArray[np.int64],
-    goal: Callable[[float], float],
-    settings: NewtonSettings,
-    emptied_norm: float,
-    tilt: Floats | None,
-) -> PrunedResult:
+def kept_rows(pruner: Any, problem: ForgetProblem) -> NDArray[np.int64]:
+    """Rows that a pruner lets move."""
+    before, positions = problem.before, problem.positions
+    pairs = before.rows[positions], before.indices[positions]
+    fitted = clone(pruner).fit(before.to_csr(), forget=pairs)
+    kept = np.concatenate([fitted.user_support_, fitted.item_support_])
+    return np.setdiff1d(np.flatnonzero(kept), problem.emptied_rows())
+
+
+def solve_pruned(problem: ForgetProblem, progress: Progress, rules: Rules, pruner: Any) -> Progress:
     """Minimise over some rows, to half the tolerance: the rest is for the rows left out."""
+    objective, theta, rows = progress.objective, progress.theta, kept_rows(pruner, problem)
+    # Rows that lost everything are at rest where they are; fixed, they would hold the basis too.
+    rows = np.union1d(rows, problem.emptied_rows())
     restricted, table_rows = objective.restrict(rows, theta)
     kept = np.isin(table_rows, rows)
-    own = None if tilt is None else np.where(kept[:, None], tilt[table_rows], 0.0)
-
-    def norm(table: Floats) -> float:
-        gradient = objective.gradient(table)
-        return float(np.linalg.norm(gradient if tilt is None else gradient - tilt))
-
-    before = float(np.hypot(norm(theta), emptied_norm))
-    result = newton(restricted, theta[table_rows], 0.5 * goal(before), settings, tilt=own)
+    first = progress.at_start(objective.gradient_norm(theta))
+    goal = problem.goal(rules.tol, first)
+    result = newton(restricted, theta[table_rows], 0.5 * goal, rules.settings)
     moved = theta.copy()
     # Their neighbours are in the table of the restriction too, and rounding may touch them.
     moved[table_rows[kept]] = result.theta[kept]
-    share = restricted.n_cells / max(objective.n_cells, 1)
-    return PrunedResult(moved, result, (before, norm(moved)), share)
+    left = objective.gradient_norm(moved)
+    met = rules.tol is not None and left <= goal
+    return progress.solved(
+        result,
+        share=restricted.n_cells / max(objective.n_cells, 1),
+        theta=moved,
+        first=first,
+        left=left,
+        met=met,
+        done=met or rules.tol is None,
+        at_saddle=False,
+    )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
 
-__all__ = ["RefitUnlearner"]
+__all__ = ["RefitUnlearner", "refit"]
 
 
 class RefitUnlearner(BaseEstimator):
@@ -36,18 +35,25 @@ class RefitUnlearner(BaseEstimator):
         -------
         outcome : ForgetOutcome
         """
-        refitted = problem.refit()
-        before = float(np.linalg.norm(problem.objective.gradient(problem.theta)))
-        return ForgetOutcome(
-            refitted.theta,
-            "refit",
-            "refit",
-            "fitted again",
-            refitted.n_steps,
-            refitted.n_products,
-            len(refitted.theta),
-            (before, refitted.gradient_norm[1]),
-            refitted.gradient_norm[1],
-            refitted.converged,
-            refitted.slack,
-        )
+        return refit(problem).outcome(problem, Rules("refit", None, False, "raise"))
+
+
+def refit(problem: ForgetProblem) -> Progress:
+    """State after a cold fit of what remains."""
+    fitted = problem.refit()
+    return Progress(
+        objective=problem.objective,
+        theta=fitted.theta,
+        first=problem.objective.gradient_norm(problem.theta),
+        left=fitted.gradient_norm[1],
+        n_steps=fitted.n_steps,
+        n_products=fitted.n_products,
+        n_rows_updated=len(fitted.theta),
+        status="fitted again",
+        method="refit",
+        guarantee="refit",
+        met=fitted.converged,
+        done=True,
+        converged=fitted.converged,
+        slack=fitted.slack,
+    )

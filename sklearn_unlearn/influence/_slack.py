@@ -2,7 +2,7 @@
 
 A request that changes the residual matrix by less than the slack needs no check (Weyl), as long as
 every column that was settled still is one; removing whole rows or columns lowers singular values,
-never raises them (Cauchy). See `objectives._rank`.
+never raises them (Cauchy). See `certificates._rank`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._problem import ForgetProblem
-from sklearn_unlearn.objectives import FactorObjective, Layout
+from sklearn_unlearn.objectives import Layout
 
 __all__ = ["change_bound", "slack_after"]
 
@@ -27,7 +27,7 @@ _NONE = 1e-8
 
 def slack_after(problem: ForgetProblem, theta: Floats, support: NDArray[np.int64]) -> float:
     """Lower bound of the slack at a point that a local solve has reached; 0 if nothing is known."""
-    if not isinstance(problem.objective, FactorObjective):
+    if problem.objective.certificate() is None:
         return 0.0
     slack = problem.slack
     if np.isfinite(slack):
@@ -58,7 +58,8 @@ def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int6
     are.
     """
     objective, m = problem.objective, problem.before.n_users
-    if not isinstance(objective, FactorObjective):
+    certificate = objective.certificate()
+    if certificate is None:
         return np.inf
     users, items = problem.removed_pairs()
     gone = problem.emptied_rows()
@@ -66,5 +67,5 @@ def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int6
     if not len(objective.partners_of(users, items)):
         partial &= ~np.isin(items + m, gone)
     values = problem.before.values[problem.positions[partial]]
-    removed = objective.removed_residual(problem.theta, users[partial], items[partial], values)
-    return removed + objective.residual_change(problem.theta, theta, support)
+    removed = certificate.removed_residual(problem.theta, users[partial], items[partial], values)
+    return removed + certificate.residual_change(problem.theta, theta, support)

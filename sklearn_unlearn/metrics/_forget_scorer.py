@@ -12,8 +12,8 @@ import numpy as np
 from sklearn_unlearn.metrics._gap import remaining_gap
 from sklearn_unlearn.metrics._parts import forgetting_part, innermost_recommender, parts_of
 from sklearn_unlearn.metrics._scores import catalogue_shape
-from sklearn_unlearn.utils._snapshots import lock_of
 from sklearn_unlearn.utils._validation import as_pairs
+from sklearn_unlearn.utils._verbs import lock_of
 
 __all__ = ["make_forget_scorer"]
 

@@ -11,9 +11,8 @@ from scipy import sparse
 
 from sklearn_unlearn.metrics._checks import IndexArray, member
 from sklearn_unlearn.metrics._scores import catalogue_shape
-from sklearn_unlearn.utils._matrices import refuse_masked
 from sklearn_unlearn.utils._ranking import top_k
-from sklearn_unlearn.utils._validation import as_positions
+from sklearn_unlearn.utils._validation import as_positions, refuse_masked
 
 #: Users and scores handled at a time: bounds the memory of a ranking.
 CHUNK_USERS = 1024

@@ -11,8 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 
 from sklearn_unlearn.metrics._checks import IndexArray, check_count
-from sklearn_unlearn.utils._matrices import refuse_masked
-from sklearn_unlearn.utils._validation import as_pairs, as_positions
+from sklearn_unlearn.utils._validation import as_pairs, as_positions, refuse_masked
 
 Shape = tuple[int, int]
 Scores = NDArray[np.float64]

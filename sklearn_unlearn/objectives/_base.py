@@ -11,17 +11,18 @@ columns of ones are *fixed*: gradients and Hessian products are zero there.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator
 
-from sklearn_unlearn.influence.backends import Array, Backend, to_numpy
+from sklearn_unlearn.backends import Array, Backend, to_numpy
+from sklearn_unlearn.certificates import Certificate
 from sklearn_unlearn.interactions import Interactions
 
-__all__ = ["Evaluation", "FactorObjective", "Layout", "Objective"]
+__all__ = ["Evaluation", "FactorObjective", "Layout", "Objective", "RowSolver"]
 
 Floats = NDArray[Any]
 
@@ -123,12 +124,35 @@ class Evaluation(ABC):
         """Diagonal (width, width) blocks of the Hessian, one a row; identity where fixed."""
 
 
+class RowSolver(Protocol):
+    """Solves rows of one side while the other stays: each is a small problem of its own."""
+
+    # Inner steps that a row is worth in a sweep over all: the next one moves its problem anyway.
+    steps_of_a_sweep: ClassVar[int | None]
+
+    def sweep(
+        self,
+        theta: Array,
+        sums: tuple[Array, ...],
+        *sides: NDArray[np.int64],
+        n_steps: int | None = None,
+    ) -> tuple[Array, ...]:
+        """Move the rows of one side after the other, in place; return the sums of the new table."""
+
+    def tilted(self, c_of: Callable[[NDArray[np.int64]], Floats]) -> Self:
+        """Return the same solver with a gradient to end at, given the rows."""
+
+
 class Objective(ABC):
     """A function of theta that is pure and immutable."""
 
     layout: Layout
     # Whether the gradient of a row depends on the row and its neighbours alone.
     is_local: ClassVar[bool] = True
+    # Whether each row is a least-squares problem, given the other side: a sweep solves it exactly.
+    has_exact_rows: ClassVar[bool] = False
+    # Whether a point of negative curvature is where a minimisation ends.
+    stops_at_saddles: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -151,6 +175,28 @@ class Objective(ABC):
     @abstractmethod
     def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
         """Gradient of the penalty alone in some rows."""
+
+    def rotated(self, rotation: Array) -> Objective:
+        """Return the same objective of rotated latent columns: itself, unless it is tilted."""
+        return self
+
+    def row_solver(self) -> RowSolver | None:
+        """Solver of single rows; None where rows of one side depend on each other."""
+        return None
+
+    def certificate(self) -> Certificate | None:
+        """Return what certifies a point; None where nothing is known of the convex problem."""
+        return None
+
+    @property
+    def tilt_norm(self) -> float:
+        """Norm of the gradient that J has where this is stationary: zero, unless it is tilted."""
+        return 0.0
+
+    @property
+    def unit(self) -> float | None:
+        """Unit of gradient norms; None where nothing is known of it."""
+        return None
 
     def sums(self, theta: Floats) -> tuple[Floats, ...]:
         """Return what every row feels of all rows; nothing where it feels its neighbours alone."""
@@ -208,13 +254,15 @@ class Objective(ABC):
         """Gradient at a point."""
         return to_numpy(self.at(theta).gradient)
 
+    def gradient_norm(self, theta: Floats) -> float:
+        """Norm of the gradient at a point."""
+        return float(np.linalg.norm(self.gradient(theta)))
+
 
 class FactorObjective(Objective):
     """An objective of factors and biases: what the start of a fit and a certificate ask beside."""
 
     backend: Backend
-    # Whether the residual operator is symmetric, and theta certified by its lowest eigenvalue.
-    is_symmetric: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -226,6 +274,15 @@ class FactorObjective(Objective):
         """Value so small that its digits are rounding: the least unit of a relative gap."""
         return 0.0
 
+    @property
+    def unit(self) -> float:
+        """Unit of gradient norms: `gradient_scale`."""
+        return self.gradient_scale
+
+    @abstractmethod
+    def certificate(self) -> Certificate:
+        """Return what certifies a point."""
+
     @abstractmethod
     def with_factors(self, n_factors: int) -> FactorObjective:
         """Return the same objective for another number of latent columns."""
@@ -234,45 +291,11 @@ class FactorObjective(Objective):
     def freeze_items(self) -> FactorObjective:
         """Let only users move."""
 
-    @abstractmethod
-    def residual_operator(self, theta: Floats) -> LinearOperator:
-        """Residual matrix dloss/dscores, scaled so that a norm of at most 1 certifies theta."""
-
     @property
     @abstractmethod
     def row_penalties(self) -> Floats:
         """Weight of the latent columns of each row in the penalty, shape (n_users + n_items,)."""
 
     @abstractmethod
-    def residual_change(self, before: Floats, after: Floats, rows: NDArray[Any]) -> float:
-        """Upper bound of the change of the residual operator when only some rows move."""
-
-    @abstractmethod
-    def removed_residual(
-        self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
-    ) -> float:
-        """Upper bound of the norm of the part of the residual operator that removed cells held."""
-
-    @abstractmethod
-    def factors_of(self, left: Floats, values: Floats, right: Floats) -> Floats:
-        """Latent rows whose scores are ``left diag(values^2) right'`` in the operator's scaling."""
-
-    @abstractmethod
     def damping_of(self, theta: Floats, step: Floats) -> Floats:
         """Length at which each user may take its Newton step, shape (n_users,)."""
-
-    @abstractmethod
-    def score_spectrum(self, theta: Floats) -> Floats:
-        """Singular values of the scaled latent scores."""
-
-    @abstractmethod
-    def convex_value(self, theta: Floats, nuclear_norm: float) -> float:
-        """Value of the convex problem in the scores."""
-
-    @abstractmethod
-    def dual_value(self, theta: Floats, shrink: float) -> float:
-        """Dual value at the slopes of theta times `shrink`."""
-
-    @abstractmethod
-    def prediction_bound(self, theta: Floats, shrink: float, gap: float) -> float:
-        """Bound of the distance to any model with no larger gap."""

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-from sklearn_unlearn.influence.backends import Array, expit, namespace_of
+from sklearn_unlearn.backends import Array, expit, namespace_of
 
-__all__ = ["LOSSES", "LogisticLoss", "Loss", "SquaredLoss"]
+__all__ = ["LOSSES", "LogisticLoss", "Loss", "SquaredLoss", "step_length"]
 
 Floats = NDArray[Any]
 
@@ -163,3 +163,23 @@ class LogisticLoss:
 
 
 LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SquaredLoss(), LogisticLoss())}
+
+
+def step_length(change: Any) -> Any:
+    """Length at which a Newton step of a row lowers its objective, given the change of its scores.
+
+    ``log(1 + d) / d``, with d the largest change of a score of the row: for losses with
+    ``|l'''| <= l''``, as the logistic one [1]_.
+
+    References
+    ----------
+    .. [1] Sun and Tran-Dinh, "Generalized self-concordant functions: a recipe for Newton-type
+       methods", Mathematical Programming 178, 2019, section 4.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.objectives._losses import step_length
+    >>> step_length(np.array([0.0, 1.0])).round(3)
+    array([1.   , 0.693])
+    """
+    return np.where(change > 0, np.log1p(change) / np.where(change > 0, change, 1), 1.0)

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sklearn_unlearn.influence.backends import Pattern
+from sklearn_unlearn.backends import Pattern
 from sklearn_unlearn.interactions import Interactions, Origin
 from sklearn_unlearn.objectives._base import Layout
-from sklearn_unlearn.objectives._sparse import Restriction
+from sklearn_unlearn.objectives._cells import Restriction
 from sklearn_unlearn.utils._interactions import (
     concatenate_ranges,
     index_dtype,
     owned,
+    rows_of,
     scan_columns,
     sorted_union,
 )
@@ -113,7 +114,7 @@ class GroupedPattern(Pattern):
 
     def users_of(self, groups: Ints) -> NDArray[np.int64]:
         """User of each group."""
-        return np.searchsorted(self.indptr // self.width, groups, side="right") - 1
+        return rows_of(self.indptr // self.width, groups)
 
 
 def draw_groups(
@@ -159,7 +160,7 @@ def draw_groups(
            [False, False],
            [False, False]])
     """
-    from sklearn_unlearn.objectives._pairwise_kernels import draw
+    from sklearn_unlearn.backends._kernels import draw
 
     m, n = data.shape
     groups = np.empty((data.n_interactions, 1 + n_negatives), data.indices.dtype)

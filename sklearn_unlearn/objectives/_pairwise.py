@@ -17,6 +17,7 @@ a matter of reshaping. Write T for the map from scores to differences, ``g = c l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
@@ -24,29 +25,29 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Array, Backend
+from sklearn_unlearn.backends import Array, Backend, Pattern, inner
 from sklearn_unlearn.interactions import Interactions, Origin
 from sklearn_unlearn.objectives._base import Layout
-from sklearn_unlearn.objectives._convex import ConvexObjective
-from sklearn_unlearn.objectives._losses import LOSSES, Loss
+from sklearn_unlearn.objectives._cells import LossEvaluation, LossObjective, Ridge, row_multiples
+from sklearn_unlearn.objectives._losses import LOSSES, Loss, step_length
 from sklearn_unlearn.objectives._negatives import (
     GroupedPattern,
     draw_groups,
     negatives_of,
     restrict_groups,
 )
-from sklearn_unlearn.objectives._pairwise_point import PairwiseEvaluation
-from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
-from sklearn_unlearn.objectives._sparse import norm_bound
 from sklearn_unlearn.utils._interactions import concatenate_ranges
 
-__all__ = ["PairwiseObjective"]
+__all__ = ["PairwiseEvaluation", "PairwiseObjective"]
 
 Floats = NDArray[Any]
 
+# Groups at once: their rows stay in some tens of megabytes.
+_GROUPS_AT_ONCE = 1 << 16
+
 
 @dataclass(frozen=True)
-class PairwiseObjective(ConvexObjective):
+class PairwiseObjective(LossObjective):
     """Sum of losses over (user, positive, negative) plus a ridge; pure and immutable.
 
     Parameters
@@ -153,7 +154,7 @@ class PairwiseObjective(ConvexObjective):
         own = xp.sum(slopes, axis=1, keepdims=True)
         return xp.concat([own, -slopes], axis=1).reshape(-1)
 
-    # -- terms of the convex problem, see `ConvexObjective`: NumPy, of the draws that count --------
+    # -- terms of the convex problem, see `LossObjective`: NumPy, of the draws that count --------
     # Fields elsewhere, computed here: mypy has no word for what may be either.
     @cached_property
     def weights(self) -> Floats:  # type: ignore[override]
@@ -191,13 +192,7 @@ class PairwiseObjective(ConvexObjective):
         change = np.abs(self.backend.to_numpy(change)).max(axis=1, initial=0.0)
         largest = np.zeros(m)
         np.maximum.at(largest, self.pattern.users_of(np.arange(len(change))), change)
-        return np.where(largest > 0, np.log1p(largest) / np.where(largest > 0, largest, 1), 1.0)
-
-    def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
-        """Gradient of the penalty alone in some rows."""
-        fixed = self.layout.empty_rows(rows) != 0
-        penalty = self.ridge.for_rows(rows).times(theta[rows], self.layout)
-        return np.where(fixed, 0.0, penalty)
+        return step_length(largest)
 
     def restrict(
         self, rows: NDArray[Any], theta: Floats | None = None, sums: tuple[Floats, ...] = ()
@@ -242,15 +237,13 @@ class PairwiseObjective(ConvexObjective):
         drawn[self.pattern.groups[:, 1:][self.counted]] = True
         return drawn[items]
 
-    def removed_residual(
+    def removed_slopes(
         self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
-    ) -> float:
-        """Upper bound of the norm of what the removal of cells took from the residual operator.
+    ) -> tuple[Floats, NDArray[Any], NDArray[Any]]:
+        """Slopes that removed cells had, with their users and items.
 
         With a cell go its comparisons; those that it kept from counting come in.
         """
-        if self.ridge.row_weights is not None:
-            return float("inf")  # as for the change of the operator
         m, share = self.layout.n_users, 1.0 / max(self.counted.shape[1], 1)
         drawn = self._draws_of(users, items)
         groups, slots = self._drew(users, items)
@@ -273,8 +266,7 @@ class PairwiseObjective(ConvexObjective):
         u, i, j = triples
         x = np.einsum("nk,nk->n", theta[u], theta[i + m] - theta[j + m])
         slopes = weights * self.loss.derivatives(x, np.ones(len(x)))[0]
-        bound = norm_bound(np.tile(slopes, 2), np.tile(u, 2), np.concatenate([i, j]))
-        return bound / self.ridge.factors
+        return np.tile(slopes, 2), np.tile(u, 2), np.concatenate([i, j])
 
     def _draws_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         n_items, n_negatives = self.layout.n_items, self.counted.shape[1]
@@ -287,3 +279,100 @@ class PairwiseObjective(ConvexObjective):
         keys = pattern.users_of(groups)[:, None] * n + pattern.groups[groups, 1:]
         where, slots = np.nonzero(np.isin(keys, np.asarray(users, np.int64) * n + items))
         return groups[where], slots
+
+
+class PairwiseEvaluation(LossEvaluation):
+    """A pairwise objective at one point, in the backend's arrays."""
+
+    def __init__(self, objective: PairwiseObjective, theta: Array) -> None:
+        self.objective = objective
+        self.theta = theta
+        self.differences = objective.differences(objective.cell_scores(theta))
+        # A draw takes the label of a positive: the same for all.
+        self._label = objective.backend.xp.ones_like(self.differences[:1, :1])
+
+    @cached_property
+    def value(self) -> float:
+        """Value of the objective."""
+        o = self.objective
+        xp = o.backend.xp
+        losses = o.loss.value(self.differences, self._label)
+        penalty = o.layout.mask_fixed(o.ridge.times(self.theta, o.layout))
+        return float(xp.sum(o.pair_weights * losses)) + 0.5 * inner(self.theta, penalty)
+
+    @cached_property
+    def derivatives(self) -> tuple[Array, Array]:
+        """Slope of every cell, and curvature of every difference, both weighted."""
+        o = self.objective
+        slopes, curvatures = o.loss.derivatives(self.differences, self._label)
+        return o.spread(slopes * o.pair_weights), curvatures * o.pair_weights
+
+    def hessian_product(self, V: Array) -> Array:
+        """Hessian times a table of directions that is zero where nothing moves."""
+        o, theta, m = self.objective, self.theta, self.objective.layout.n_users
+        r, w = self.derivatives
+        change = o.backend.sddmm(o.pattern, (V[:m], theta[m:]), (theta[:m], V[m:]))
+        change = o.spread(w * o.differences(change))
+        return o.mask(o.both_ways(o.ridge.times(V, o.layout), (change, theta), (r, V)))
+
+    @cached_property
+    def cell_curvatures(self) -> Array:
+        """Curvature of every cell alone: what `spread` makes of w, but for the sign."""
+        xp, w = self.objective.backend.xp, self.derivatives[1]
+        return xp.concat([xp.sum(w, axis=1, keepdims=True), w], axis=1).reshape(-1)
+
+    def cross_diagonal(self) -> Array:
+        """Diagonals of the cross terms of users, shape (n_users, width)."""
+        return user_diagonal(self.objective, self.theta, self.derivatives[1])
+
+    def cross_blocks(self) -> Array:
+        """Cross terms of users, shape (n_users, width, width)."""
+        return user_crosses(self.objective, self.theta, self.derivatives[1])
+
+
+# -- cross terms of users -------------------------------------------------------------------------
+# The block of a user is ``sum w (Q_i - Q_j)(Q_i - Q_j)'`` over its comparisons. The squares are
+# Gram matrices of the pattern; with m the sum of w Q_j over its draws a group adds
+# ``-(Q_i m' + m Q_i')``. Groups are taken in chunks: a table of all of them would be many times the
+# model.
+def user_diagonal(objective: PairwiseObjective, theta: Array, curvatures: Array) -> Array:
+    """Diagonals of the cross terms, shape (n_users, width)."""
+    backend, m = objective.backend, objective.layout.n_users
+    out = backend.xp.zeros_like(theta[:m])
+    for users, ones, own, drawn in _chunks(objective, theta, curvatures):
+        backend.spmm(users, (-2 * ones, own * drawn), out=out)
+    return out
+
+
+def user_crosses(objective: PairwiseObjective, theta: Array, curvatures: Array) -> Array:
+    """Cross terms, shape (n_users, width, width)."""
+    backend = objective.backend
+    total: Any = 0.0
+    for users, ones, own, drawn in _chunks(objective, theta, curvatures):
+        # Products of two rows as squares of their sum and difference: Gram matrices again.
+        total = total - backend.row_grams(users, 0.5 * ones, own + drawn)
+        total = total + backend.row_grams(users, 0.5 * ones, own - drawn)
+    return total
+
+
+def _chunks(
+    objective: PairwiseObjective, theta: Array, curvatures: Array
+) -> Iterator[tuple[Pattern, Array, Array, Array]]:
+    """Yield groups by user, a one for each, the row of each group's item, its weighted draws."""
+    backend, m = objective.backend, objective.layout.n_users
+    xp, Q, pattern = backend.xp, theta[m:], objective.pattern
+    bounds = pattern.indptr // pattern.width
+    for start in range(0, max(len(pattern.groups), 1), _GROUPS_AT_ONCE):
+        groups = np.array(pattern.groups[start : start + _GROUPS_AT_ONCE])
+        n = len(groups)
+        users = _rows_of(np.clip(bounds - start, 0, n), np.arange(n, dtype=np.int32)[:, None], n)
+        every, shape = np.arange(n + 1), (n, objective.layout.n_items)
+        ones = xp.ones_like(xp.sum(curvatures[start : start + n], axis=1))
+        own = backend.spmm(_rows_of(every, groups[:, :1], shape[1]), (ones, Q))
+        weights = curvatures[start : start + n].reshape(-1)
+        drawn = _rows_of(every * groups[:, 1:].shape[1], groups[:, 1:], shape[1])
+        yield users, ones, own, backend.spmm(drawn, (weights, Q))
+
+
+def _rows_of(indptr: Any, groups: Any, n_columns: int) -> GroupedPattern:
+    return GroupedPattern(indptr, np.ascontiguousarray(groups), (len(indptr) - 1, n_columns))

@@ -20,21 +20,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import (
+from sklearn_unlearn.backends import (
     Array,
     Backend,
     Pattern,
     inner,
-    like,
-    namespace_of,
     twin,
 )
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.objectives._base import Evaluation, Layout
-from sklearn_unlearn.objectives._convex import ConvexObjective
-from sklearn_unlearn.objectives._losses import LOSSES, Loss
-from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
-from sklearn_unlearn.objectives._sparse import restrict_pattern
+from sklearn_unlearn.objectives._base import Layout
+from sklearn_unlearn.objectives._block_steps import BlockSteps
+from sklearn_unlearn.objectives._cells import (
+    LossEvaluation,
+    LossObjective,
+    Ridge,
+    restrict_pattern,
+    row_multiples,
+)
+from sklearn_unlearn.objectives._losses import LOSSES, Loss, step_length
 
 __all__ = ["PointwiseObjective"]
 
@@ -42,7 +45,7 @@ Floats = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class PointwiseObjective(ConvexObjective):
+class PointwiseObjective(LossObjective):
     """Sum of losses over observed cells plus a ridge; pure and immutable.
 
     Parameters
@@ -151,6 +154,18 @@ class PointwiseObjective(ConvexObjective):
         weights = 1.0 if self.weights is None else self.weights
         return 1e-6 * float(np.linalg.norm(self.targets * weights))
 
+    def row_solver(self) -> BlockSteps:
+        """Solver of single rows: damped Newton steps."""
+        return BlockSteps(self)
+
+    def removed_slopes(
+        self, theta: Floats, users: NDArray[Any], items: NDArray[Any], values: Floats
+    ) -> tuple[Floats, NDArray[Any], NDArray[Any]]:
+        """Slopes that removed cells had, with their users and items."""
+        scores = np.einsum("nk,nk->n", theta[users], theta[items + self.layout.n_users])
+        slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
+        return slopes, users, items
+
     def damping_of(self, theta: Floats, step: Floats) -> Floats:
         """Length at which each user may take its Newton step: see `solve_rows`."""
         if not self.loss.is_curved:
@@ -160,13 +175,7 @@ class PointwiseObjective(ConvexObjective):
         change = np.abs(b.to_numpy(b.sddmm(self.pattern, pair)))
         largest = np.zeros(m)
         np.maximum.at(largest, np.repeat(np.arange(m), np.diff(self.pattern.indptr)), change)
-        return np.where(largest > 0, np.log1p(largest) / np.where(largest > 0, largest, 1), 1.0)
-
-    def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats:
-        """Gradient of the penalty alone in some rows."""
-        fixed = self.layout.empty_rows(rows) != 0
-        penalty = self.ridge.for_rows(rows).times(theta[rows], self.layout)
-        return np.where(fixed, 0.0, penalty)
+        return step_length(largest)
 
     def restrict(
         self, rows: NDArray[Any], theta: Floats | None = None, sums: tuple[Floats, ...] = ()
@@ -185,7 +194,7 @@ class PointwiseObjective(ConvexObjective):
         return restricted, part.table_rows
 
 
-class PointwiseEvaluation(Evaluation):
+class PointwiseEvaluation(LossEvaluation):
     """A pointwise objective at one point."""
 
     def __init__(self, objective: PointwiseObjective, theta: Array) -> None:
@@ -212,13 +221,6 @@ class PointwiseEvaluation(Evaluation):
             slope, curvature = slope * self.weights, curvature * self.weights
         return slope, curvature
 
-    @cached_property
-    def gradient(self) -> Array:
-        """Gradient, a table like theta."""
-        o = self.objective
-        penalty = o.ridge.times(self.theta, o.layout)
-        return o.mask(o.both_ways(penalty, (self.derivatives[0], self.theta)))
-
     def hessian_product(self, V: Array) -> Array:
         """Hessian times a table of directions that is zero where nothing moves."""
         o, theta, m = self.objective, self.theta, self.objective.layout.n_users
@@ -226,27 +228,3 @@ class PointwiseEvaluation(Evaluation):
         change = o.backend.sddmm(o.pattern, (V[:m], theta[m:]), (theta[:m], V[m:]))
         change *= w
         return o.mask(o.both_ways(o.ridge.times(V, o.layout), (change, theta), (r, V)))
-
-    def hessian_diagonal(self) -> Array:
-        """Diagonal of the Hessian, a table like theta; 1 where nothing moves."""
-        o, xp = self.objective, namespace_of(self.theta)
-        ridge = o.ridge.times(xp.ones_like(self.theta), o.layout)
-        diagonal = o.both_ways(ridge, (self.derivatives[1], self.theta**2))
-        return xp.where(o.mask(xp.ones_like(diagonal)) > 0, diagonal, 1.0)
-
-    def blocks(self, *, users_only: bool = False) -> Array:
-        """Diagonal blocks of the Hessian; identity where nothing moves."""
-        xp = namespace_of(self.theta)
-        o, theta, m = self.objective, self.theta, self.objective.layout.n_users
-        w = self.derivatives[1]
-        blocks = o.backend.row_grams(o.pattern, w, theta[m:])
-        if not users_only:
-            items = o.backend.row_grams(o.pattern, w, theta[:m], transpose=True)
-            blocks = xp.concat([blocks, items])
-        rows = slice(0, len(blocks))
-        moves = o.mask(xp.ones_like(theta))[rows]
-        blocks *= moves[:, :, None] * moves[:, None, :]
-        index = like(theta, np.arange(theta.shape[1]))
-        ridge = o.ridge.times(xp.ones_like(theta), o.layout)[rows]
-        blocks[:, index, index] += xp.where(moves > 0, ridge, 1.0)
-        return blocks

@@ -20,23 +20,22 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Array, Backend, inner, like, twin
+from sklearn_unlearn.backends import Array, Backend, inner, like, twin
+from sklearn_unlearn.certificates import PropagatedCertificate
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.objectives._base import Evaluation, Layout
-from sklearn_unlearn.objectives._propagated_convex import PropagatedConvex, with_ridge
+from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout
+from sklearn_unlearn.objectives._cells import Ridge, SparseObjective
 from sklearn_unlearn.objectives._propagation import Propagation
-from sklearn_unlearn.objectives._ridge import Ridge
-from sklearn_unlearn.objectives._sparse import SparseObjective
 
 __all__ = ["PropagatedEvaluation", "PropagatedObjective"]
 
 Floats = NDArray[Any]
 
-_NO_RIDGE = Ridge(0.0, (0.0, 0.0))
+_NO_RIDGE, _UNIT_RIDGE = Ridge(0.0, (0.0, 0.0)), Ridge(1.0, (1.0, 1.0))
 
 
 @dataclass(frozen=True)
-class PropagatedObjective(PropagatedConvex):
+class PropagatedObjective(FactorObjective):
     """An inner objective of propagated rows, and a ridge on the rows themselves.
 
     Parameters
@@ -56,7 +55,7 @@ class PropagatedObjective(PropagatedConvex):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_unlearn.influence.backends import ScipyBackend
+    >>> from sklearn_unlearn.backends import ScipyBackend
     >>> from sklearn_unlearn.interactions import Interactions
     >>> from sklearn_unlearn.objectives import PropagatedObjective, WeightedObjective
     >>> data = Interactions.from_matrix([[1, 0, 3], [0, 2, 0]])
@@ -126,7 +125,7 @@ class PropagatedObjective(PropagatedConvex):
     @property
     def has_gauge(self) -> bool:
         """Whether rotating the latent columns of theta leaves the value alone."""
-        return self.frozen_rows is None and self.inner.has_gauge
+        return (self.frozen_rows is None or not len(self.frozen_rows)) and self.inner.has_gauge
 
     @property
     def n_cells(self) -> int:
@@ -139,6 +138,29 @@ class PropagatedObjective(PropagatedConvex):
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
         # Where nothing is observed, the penalty is all that is left, and has no unit.
         return self.inner.gradient_scale or 1.0
+
+    @property
+    def row_penalties(self) -> Floats:
+        """Weight of the columns of each row in the penalty."""
+        return self.ridge.of_factors(self.layout)
+
+    @property
+    def value_unit(self) -> float:
+        """That of the inner objective."""
+        return self.inner.value_unit
+
+    def propagate(self, theta: Floats) -> Floats:
+        """Rows that scores are products of, from and to NumPy."""
+        table = self.backend.asarray(theta)
+        return self.backend.to_numpy(self.propagation(table))
+
+    def mean_loss(self, theta: Floats) -> float:
+        """Mean loss of the cells that the inner objective sums over, the penalty left out."""
+        return self.inner.mean_loss(self.propagate(theta))
+
+    def certificate(self) -> PropagatedCertificate:
+        """Certificate of propagated rows."""
+        return PropagatedCertificate(self, with_ridge(self.inner, _UNIT_RIDGE).certificate())
 
     def at(self, theta: Floats) -> PropagatedEvaluation:
         """Evaluate at a point."""
@@ -264,3 +286,8 @@ class PropagatedEvaluation(Evaluation):
         if o.frozen_rows is not None:
             blocks[twin(o, "frozen_rows", blocks)] = eye
         return blocks[: o.layout.n_users] if users_only else blocks
+
+
+def with_ridge(objective: SparseObjective, ridge: Ridge) -> SparseObjective:
+    """Return the same losses under another penalty."""
+    return cast(SparseObjective, replace(cast(Any, objective), ridge=ridge))

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Array, Backend, Pattern, cast, copy_of
+from sklearn_unlearn.backends import Array, Backend, Pattern, cast, copy_of
 from sklearn_unlearn.interactions import Interactions
 
 __all__ = ["Propagation"]
@@ -62,7 +62,7 @@ class Propagation:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_unlearn.influence.backends import ScipyBackend
+    >>> from sklearn_unlearn.backends import ScipyBackend
     >>> from sklearn_unlearn.interactions import Interactions
     >>> from sklearn_unlearn.objectives import Propagation
     >>> data = Interactions.from_matrix([[1, 0], [1, 0]])

@@ -14,14 +14,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import Backend
+from sklearn_unlearn.backends import Backend
 from sklearn_unlearn.interactions import Interactions, Origin
 from sklearn_unlearn.objectives._base import Layout
+from sklearn_unlearn.objectives._cells import Ridge, pattern_of_cells, row_multiples
 from sklearn_unlearn.objectives._losses import LOSSES
 from sklearn_unlearn.objectives._negatives import draw_groups, negatives_of
 from sklearn_unlearn.objectives._pointwise import PointwiseObjective
-from sklearn_unlearn.objectives._ridge import Ridge, row_multiples
-from sklearn_unlearn.objectives._sparse import pattern_of_cells
 
 __all__ = ["SampledObjective"]
 
@@ -43,7 +42,7 @@ class SampledObjective(PointwiseObjective):
 
     Examples
     --------
-    >>> from sklearn_unlearn.influence.backends import ScipyBackend
+    >>> from sklearn_unlearn.backends import ScipyBackend
     >>> from sklearn_unlearn.interactions import Interactions
     >>> from sklearn_unlearn.objectives._sampled import SampledObjective
     >>> objective = SampledObjective.from_positives(

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sklearn_unlearn.influence._newton import NewtonResult, NewtonSettings
-from sklearn_unlearn.influence._solvers import Status
-from sklearn_unlearn.influence.backends import norm, to_numpy
+from sklearn_unlearn.backends import norm, to_numpy
 from sklearn_unlearn.objectives import WeightedObjective
-from sklearn_unlearn.objectives._weighted_rows import ROW_STEPS, sweep
-from sklearn_unlearn.optimizers._fit import FitResult, OnStep, leave_saddles, minimize_from
+from sklearn_unlearn.objectives.weighted._rows import ROW_STEPS, sweep
+from sklearn_unlearn.optimizers._fit import OnStep, leave_saddles, minimize_from
+from sklearn_unlearn.solvers._linear import Status
+from sklearn_unlearn.solvers._newton import NewtonResult, NewtonSettings
 from sklearn_unlearn.utils._random import hashed_normal
 
 __all__ = ["minimize_alternating"]
@@ -32,7 +32,7 @@ def minimize_alternating(
     dtype: DTypeLike = np.float64,
     items: NDArray[np.int64] | None = None,
     on_step: OnStep | None = None,
-) -> FitResult:
+) -> NewtonResult:
     """Minimise a weighted objective to a gradient tolerance.
 
     Parameters
@@ -63,7 +63,7 @@ def minimize_alternating(
 
     Returns
     -------
-    result : FitResult
+    result : NewtonResult
     """
     m, k = objective.layout.n_users, objective.layout.n_factors
     theta = np.zeros(objective.layout.shape, dtype)

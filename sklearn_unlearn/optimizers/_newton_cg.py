@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence._newton import NewtonSettings
 from sklearn_unlearn.objectives import FactorObjective
-from sklearn_unlearn.optimizers._fit import FitResult, OnStep, minimize_from
+from sklearn_unlearn.optimizers._fit import OnStep, minimize_from
 from sklearn_unlearn.optimizers._start import spectral_start
+from sklearn_unlearn.solvers._newton import NewtonResult, NewtonSettings
 
 __all__ = ["minimize_newton_cg"]
 
@@ -21,7 +21,7 @@ def minimize_newton_cg(
     max_iter: int,
     rows: NDArray[np.int64] | None = None,
     on_step: OnStep | None = None,
-) -> FitResult:
+) -> NewtonResult:
     """Minimise an objective to a gradient tolerance.
 
     Parameters
@@ -46,7 +46,7 @@ def minimize_newton_cg(
 
     Returns
     -------
-    result : FitResult
+    result : NewtonResult
     """
     settings = NewtonSettings(max_steps=max_iter, max_iter=500, forcing=0.5, aim=0.3)
     start = spectral_start(objective, seed, rows)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence.backends import copy_of, like, namespace_of, to_numpy
+from sklearn_unlearn.backends import copy_of, like, namespace_of, to_numpy
 from sklearn_unlearn.objectives import FactorObjective
 
 __all__ = ["solve_rows"]

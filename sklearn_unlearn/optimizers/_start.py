@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence._newton import NewtonSettings, newton
+from sklearn_unlearn.certificates._rank import lowest_along
 from sklearn_unlearn.objectives import FactorObjective
-from sklearn_unlearn.objectives._extremal import lowest_eigenpairs, top_singular
-from sklearn_unlearn.objectives._rank import lowest_along
+from sklearn_unlearn.solvers._extremal import lowest_eigenpairs, top_singular
+from sklearn_unlearn.solvers._newton import NewtonSettings, newton
 from sklearn_unlearn.utils._random import hashed_normal
 
 __all__ = ["spectral_start"]
@@ -58,8 +58,9 @@ def spectral_start(
     if layout.fit_bias:
         flat = newton(base, flat, lambda norm: 1e-3 * norm, NewtonSettings(max_steps=20)).theta
     biases = np.concatenate(base.layout.biases(flat)) if layout.fit_bias else None
-    residual = base.residual_operator(flat)
-    if objective.is_symmetric:
+    certificate = base.certificate()
+    residual = certificate.residual_operator(flat)
+    if certificate.is_symmetric:
         values, vectors, _ = lowest_eigenpairs(residual, layout.n_factors, _LANCZOS)
         values = -values
         left, right = -vectors[: layout.n_users], vectors[layout.n_users :]
@@ -73,7 +74,7 @@ def spectral_start(
         return flat
 
     def start(scale: float) -> Floats:
-        Z = objective.factors_of(-left, np.sqrt(scale * gains), right)
+        Z = certificate.factors_of(-left, np.sqrt(scale * gains), right)
         return layout.pack(Z + max(np.sqrt(np.mean(Z**2)), 1e-3) * noise, biases)
 
     # What is worse than no factors at all is no start: Newton's method could fall back to zero.

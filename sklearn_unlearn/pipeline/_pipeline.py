@@ -12,9 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_unlearn.pipeline._steps import check_memory, check_steps, is_recommender, is_skipped
 from sklearn_unlearn.pipeline._verbs import RecommenderVerbs, last_has
 from sklearn_unlearn.preprocessing import InteractionEncoder
-from sklearn_unlearn.utils._snapshots import snapshot
 from sklearn_unlearn.utils._state import refuse_loaded
 from sklearn_unlearn.utils._tags import Tags, get_forget_tags, with_forget_tags
+from sklearn_unlearn.utils._verbs import snapshot
 
 __all__ = ["RecommenderPipeline", "make_recommender_pipeline"]
 

@@ -12,12 +12,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn.exceptions import DataWarning
-from sklearn_unlearn.pipeline._requests import as_ids, read_request
 from sklearn_unlearn.pipeline._steps import is_skipped
 from sklearn_unlearn.pipeline._tables import make_table
+from sklearn_unlearn.pipeline._translation import as_ids, read_request
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.preprocessing._columns import table_kind
-from sklearn_unlearn.utils._snapshots import lock_of, snapshot
+from sklearn_unlearn.utils._verbs import lock_of, snapshot
 
 __all__ = ["RecommenderVerbs", "last_has"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utils._matrices import refuse_masked
+from ..utils._validation import refuse_masked
 
 __all__ = ["EventTable", "make_events", "read_column", "read_events", "table_kind"]
 

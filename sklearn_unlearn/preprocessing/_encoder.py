@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils._compat import StrOptions, align_sparse
-from ..utils._snapshots import snapshot
+from ..utils._verbs import snapshot
 from ._assemble import assemble
 from ._columns import EventTable, read_events
 from ._ids import read_ids

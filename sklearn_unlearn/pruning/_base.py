@@ -15,10 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_unlearn._requests import ForgetRequest, validate_forget_request
+from sklearn_unlearn._forget_request import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _fit_context
-from sklearn_unlearn.utils._interactions import concatenate_ranges
+from sklearn_unlearn.utils._interactions import concatenate_ranges, rows_of
 from sklearn_unlearn.utils._matrices import as_numbers
 
 __all__ = ["BasePruner", "hop_distances", "lost_shares", "spread"]
@@ -109,7 +109,7 @@ def lost_shares(data: Interactions, positions: NDArray[np.int64]) -> NDArray[np.
     shares : ndarray of float64, shape (n_users + n_items,)
         Between 0 and 1; above 0 exactly for the users and items of the request.
     """
-    users = np.searchsorted(data.indptr, positions, side="right") - 1
+    users = rows_of(data.indptr, positions)
     user_losses = np.bincount(users, minlength=data.n_users)
     item_losses = np.bincount(data.indices[positions], minlength=data.n_items)
     return np.concatenate((user_losses, item_losses)) / np.maximum(node_degrees(data), 1)

@@ -3,6 +3,7 @@
 from sklearn_unlearn.recommenders._als import ALS
 from sklearn_unlearn.recommenders._bpr import BPR
 from sklearn_unlearn.recommenders._ease import EASE
+from sklearn_unlearn.recommenders._factor import FactorModel
 from sklearn_unlearn.recommenders._graph_filter import GraphFilter
 from sklearn_unlearn.recommenders._knn import ItemKNN
 from sklearn_unlearn.recommenders._lightgcn import LightGCN
@@ -13,6 +14,7 @@ __all__ = [
     "ALS",
     "BPR",
     "EASE",
+    "FactorModel",
     "GraphFilter",
     "ItemKNN",
     "LightGCN",

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
-from sklearn_unlearn.recommenders._take_over import TakeOverMixin
+from sklearn_unlearn.recommenders._import_export import TakeOverMixin
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 
 __all__ = ["ALS"]
@@ -120,6 +120,8 @@ class ALS(TakeOverMixin, FactorModel):
     """
 
     _with_biases = False
+    _keeps_dtype = True
+    _keeps_derived = False
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
         "n_factors": [Interval(Integral, 0, None, closed="left")],

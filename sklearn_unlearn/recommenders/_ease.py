@@ -4,19 +4,19 @@ from numbers import Integral, Real
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_unlearn.exact._ridge_inverse import (
+from sklearn_unlearn.exact.ridge._ridge_inverse import (
     EXACT_RESIDUAL,
     corrected_inverse,
     measured_residual,
     ridge_inverse,
 )
-from sklearn_unlearn.exact._ridge_similarities import (
+from sklearn_unlearn.exact.ridge._ridge_similarities import (
     largest_similarities,
     scores_of_rows,
     similarities,
 )
+from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_ridge
-from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, table_bytes
 

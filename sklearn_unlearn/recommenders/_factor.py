@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,33 +12,35 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_unlearn.backends import DeviceMemoryError, device_memory, get_backend
 from sklearn_unlearn.base import ForgetMixin
-from sklearn_unlearn.exceptions import NotConvergedWarning
+from sklearn_unlearn.certificates import certify
+from sklearn_unlearn.exceptions import DeviceMemoryWarning, NotConvergedWarning
 from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner
-from sklearn_unlearn.influence._certificate import certify
-from sklearn_unlearn.influence._operators import canonical_rotation
 from sklearn_unlearn.influence._problem import ForgetProblem
-from sklearn_unlearn.influence.backends import get_backend
-from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
-from sklearn_unlearn.recommenders._device import compute
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
-from sklearn_unlearn.recommenders._loaded import check_factors
-from sklearn_unlearn.recommenders._occupied import Occupied, settled
-from sklearn_unlearn.recommenders._tables import (
+from sklearn_unlearn.recommenders._factor_state import (
+    Occupied,
     canonical,
     is_saturated,
     report_of,
+    settled,
     to_attributes,
     to_table,
     used_columns,
 )
+from sklearn_unlearn.recommenders._loaded import check_factors
+from sklearn_unlearn.solvers._gauge import canonical_rotation
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
-from sklearn_unlearn.utils._state import refuse_not_finite, refusing_overflow
+from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow
 
-__all__ = ["FactorModel"]
+__all__ = [
+    "FactorModel",
+    "compute",
+]
 
 _STRATEGIES = {
     None: InfluenceUnlearner,
@@ -123,7 +126,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         theta = self._canonical(result.theta, objective)
         state = self._attributes(theta, objective, data)
         state.update(
-            _interactions=data if self._with_biases else data.bare(),
+            _interactions=data if self._keeps_derived else data.bare(),
             _seed=seed,
             _slack=result.slack,
             n_iter_=max(result.n_steps, 1),
@@ -263,6 +266,10 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return _LOOSER * self.tol * objective.gradient_scale
 
     # -- what a model is made of -------------------------------------------------------------------
+    # Whether tables have the data type of the interactions; else they are in double precision.
+    _keeps_dtype = False
+    # Whether requests find what a fit has derived from the interactions, or derive it anew.
+    _keeps_derived = True
     _tables: tuple[str, ...] = ("factors",)
     _smaller = (
         "Use a smaller n_factors, or ItemKNN, which keeps lists of items; or leave out users and "
@@ -293,13 +300,17 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
 
     def _attributes(self, theta, objective, data, columns=None, sums=()):
         """Attributes of a table; sums over its rows are kept, those of stored numbers."""
-        dtype = np.float64 if self._with_biases else data.values.dtype
+        dtype = data.values.dtype if self._keeps_dtype else np.float64
         exact = bool(sums) and theta.dtype == dtype and theta.shape == objective.layout.shape
         state = to_attributes(theta, objective, columns, dtype=dtype, biases=self._with_biases)
-        if not self._with_biases:
+        if objective.has_exact_rows:
             table = to_table(SimpleNamespace(**state), objective.layout)
             state["_sums"] = sums if exact else objective.sums(table)
         return state
+
+    @property
+    def _offset(self):
+        return self.global_mean_ if self._with_biases else 0.0
 
     def _backend(self):
         return get_backend(self.device, self.n_jobs)
@@ -326,7 +337,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
                 )
 
         settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter, "on_step": show}
-        if isinstance(objective, WeightedObjective):
+        if objective.has_exact_rows:
             settings |= {"n_sweeps": self.n_sweeps, "dtype": data.values.dtype}
             items = None if occupied is None else occupied.items
             result = minimize_alternating(objective, items=items, **settings)
@@ -351,3 +362,27 @@ def _empty_rows(data, objective):
     """Rows of theta that no loss feels: of users and items without interactions."""
     drawn = objective.is_drawn(np.arange(data.n_items))
     return np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
+
+
+def compute(model: Any, work: Callable[[Any], Any], stacklevel: int) -> Any:
+    """Do some work of a model; where the memory of its device does not suffice, do it on the CPU.
+
+    `work` is called with the model, or with a stand-in that differs in its device alone. It must
+    return what is new and change nothing, or the second attempt would not start where the first
+    did. `stacklevel` is that of a warning, counted from here.
+    """
+    try:
+        with device_memory():
+            return work(model)
+    except DeviceMemoryError:
+        pass  # the second attempt is made outside: the error refers to what fills the memory
+    warnings.warn(
+        f"device={model.device!r} ran out of memory; expected room for the tables and for the "
+        "interactions. All is computed again on the CPU: set device='cpu' to do so at once, or "
+        "reduce n_factors.",
+        DeviceMemoryWarning,
+        stacklevel=stacklevel,
+    )
+    stand_in = object.__new__(type(model))
+    stand_in.__dict__.update(vars(model), device="cpu")
+    return work(stand_in)

@@ -8,10 +8,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_unlearn.base import RecommenderMixin
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.objectives import WeightedObjective
-from sklearn_unlearn.objectives._weighted_rows import solve_users
 from sklearn_unlearn.optimizers import solve_rows
-from sklearn_unlearn.utils._matrices import refuse_masked
+from sklearn_unlearn.utils._validation import refuse_masked
 
 __all__ = ["FactorScores"]
 
@@ -122,10 +120,6 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
 
     # -- fold-in -----------------------------------------------------------------------------------
     @property
-    def _offset(self):
-        return self.global_mean_ if self._with_biases else 0.0
-
-    @property
     def _item_biases(self):
         return self.item_biases_ if self._with_biases else np.zeros(len(self.item_factors_))
 
@@ -143,8 +137,9 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
     def _fold_in_chunk(self, X):
         objective = self._make_fold_in(Interactions.from_matrix(X))
         n, layout = X.shape[0], objective.layout
-        if isinstance(objective, WeightedObjective):
-            return solve_users(objective, self.item_factors_, self._sums[1]), np.zeros(n)
+        if objective.has_exact_rows:
+            solver = objective.row_solver()
+            return solver.solve_users(self.item_factors_, self._sums[1]), np.zeros(n)
         theta = layout.pack(
             np.concatenate([np.zeros((n, layout.n_factors)), self.item_factors_]),
             np.concatenate([np.zeros(n), self._item_biases]),

@@ -8,13 +8,17 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_unlearn.exact._graph_change import GraphChange
-from sklearn_unlearn.exact._normalised import NormalisedGraph
-from sklearn_unlearn.exact._refinement import refined_subspace
-from sklearn_unlearn.exact._subspace import cold_subspace, dense_subspace, measured_residual
-from sklearn_unlearn.influence.backends import get_backend
+from sklearn_unlearn.backends import get_backend
+from sklearn_unlearn.exact.subspace._graph_change import GraphChange
+from sklearn_unlearn.exact.subspace._normalised import NormalisedGraph
+from sklearn_unlearn.exact.subspace._refinement import refined_subspace
+from sklearn_unlearn.exact.subspace._subspace import (
+    cold_subspace,
+    dense_subspace,
+    measured_residual,
+)
+from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_graph_filter
-from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed

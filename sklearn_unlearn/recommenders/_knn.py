@@ -2,11 +2,11 @@
 
 from numbers import Integral, Real
 
-from sklearn_unlearn.exact._cooccurrence import Neighborhoods, find_again, find_all
-from sklearn_unlearn.exact._weightings import SIMILARITIES, Rule
-from sklearn_unlearn.influence.backends import get_backend
+from sklearn_unlearn.backends import get_backend
+from sklearn_unlearn.exact.cooccurrence._cooccurrence import Neighborhoods, find_again, find_all
+from sklearn_unlearn.exact.cooccurrence._weightings import SIMILARITIES, Rule
+from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_item_lists
-from sklearn_unlearn.recommenders._similarity import ClosedFormModel
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
 __all__ = ["ItemKNN"]

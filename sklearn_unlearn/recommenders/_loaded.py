@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_unlearn.exact._subspace import Subspace
+from sklearn_unlearn.exact.subspace._subspace import Subspace
 from sklearn_unlearn.utils._state import check_table, refuse_loaded, square_similarity
 
 __all__ = ["check_factors", "check_graph_filter", "check_item_lists", "check_ridge"]

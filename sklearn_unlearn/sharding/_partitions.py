@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.sharding._clusters import balanced_clusters, embed
+from sklearn_unlearn.utils._interactions import rows_of
 from sklearn_unlearn.utils._random import hashed_bits
 
 __all__ = ["KINDS", "Partition", "make_partition"]
@@ -81,7 +82,7 @@ class Partition:
             return self.labels[data.indices if positions is None else data.indices[positions]]
         if positions is None:
             return np.repeat(self.labels, data.user_degrees)
-        return self.labels[np.searchsorted(data.indptr, positions, side="right") - 1]
+        return self.labels[rows_of(data.indptr, positions)]
 
     def item_counts(self, data: Interactions) -> NDArray[np.int64]:
         """Count the interactions of each item in each shard, shape (n_shards, n_items)."""

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from sklearn_unlearn._requests import ForgetRequest
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.influence import ForgetReport
 
 __all__ = ["merge_reports"]

@@ -15,11 +15,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_unlearn._requests import ForgetRequest
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
 from sklearn_unlearn.exceptions import NotConvergedWarning
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.recommenders._row_scores import RowScores
 from sklearn_unlearn.sharding._aggregation import combine, familiarity, gates_of
 from sklearn_unlearn.sharding._attention import learn_attention
 from sklearn_unlearn.sharding._loaded import check_ensemble
@@ -43,9 +42,7 @@ def _has_score(self: Any) -> bool:
     return hasattr(self.estimator, "score")
 
 
-class ShardedRecommender(
-    MetaEstimatorMixin, RowScores, RecommenderMixin, ForgetMixin, BaseEstimator
-):
+class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, BaseEstimator):
     """An ensemble of recommenders, each fitted to a part of the data, so that requests stay local.
 
     The interactions are divided into shards, and a clone of `estimator` is fitted to each (SISA

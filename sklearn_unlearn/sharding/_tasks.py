@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.sharding._partitions import Partition
 from sklearn_unlearn.utils._data_warnings import training_on_a_part
+from sklearn_unlearn.utils._interactions import rows_of
 from sklearn_unlearn.utils._random import hashed_bits
 
 __all__ = ["ShardData", "fit_shard", "fit_shards", "forget_in_shards", "forget_shard"]
@@ -170,7 +171,7 @@ def forget_in_shards(
     models : dict of int to recommender
         The changed copies by shard.
     """
-    users = np.searchsorted(data.indptr, positions, side="right") - 1
+    users = rows_of(data.indptr, positions)
     items = data.indices[positions].astype(np.int64)
     tasks = ((models[shard], (users[labels == shard], items[labels == shard])) for shard in shards)
     return dict(zip(shards.tolist(), run(forget_shard, tasks, len(shards), n_jobs), strict=True))

@@ -13,6 +13,7 @@ __all__ = [
     "index_dtype",
     "keep_entries",
     "owned",
+    "rows_of",
     "scan_columns",
     "search_in_rows",
     "sorted_union",
@@ -59,6 +60,18 @@ def concatenate_ranges(indptr: NDArray[Any], rows: NDArray[Any]) -> NDArray[np.i
     lengths = indptr[rows + 1] - starts
     offsets = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     return np.arange(len(offsets), dtype=np.int64) + offsets
+
+
+def rows_of(indptr: NDArray[Any], positions: NDArray[Any]) -> NDArray[np.int64]:
+    """Rows that entries at some positions of a compressed table belong to.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.utils._interactions import rows_of
+    >>> rows_of(np.array([0, 2, 2, 3]), np.array([0, 1, 2]))
+    array([0, 0, 2])
+    """
+    return np.searchsorted(indptr, positions, side="right") - 1
 
 
 def sorted_union(*arrays: NDArray[Any]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.utils._state import finite_scores
+from sklearn_unlearn.utils._verbs import finite_scores
 
 __all__ = ["best_items", "top_k"]
 

@@ -1,4 +1,4 @@
-"""Checks of the state of a model: loaded from a file, or just computed.
+"""Checks of the state of a model that was loaded from a file.
 
 A file may hold anything. What compiled code indexes must be of the shape and type that it takes for
 granted, so a model checks this when it is loaded; numbers in a table are not looked at, as no check
@@ -7,26 +7,20 @@ can tell those that were written from others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sklearn_unlearn.exceptions import NotFiniteError
-from sklearn_unlearn.utils._matrices import check_sparse_structure, problem_of_compressed
+from sklearn_unlearn.utils._sparse_structure import check_sparse_structure, problem_of_compressed
+from sklearn_unlearn.utils._verbs import is_finite
 
 __all__ = [
     "check_table",
-    "finite_scores",
-    "is_finite",
     "problem_of_interactions",
     "refuse_loaded",
-    "refuse_not_finite",
-    "refusing_overflow",
     "square_similarity",
 ]
 
@@ -103,109 +97,6 @@ def square_similarity(owner: Any, state: Mapping[str, Any], name: str, n: int) -
         refuse_loaded(owner, str(error).split(";")[0])
     if matrix.dtype not in (np.float64, np.float32) or matrix.indptr[-1] != len(matrix.data):
         refuse_loaded(owner, f"{name} has values of dtype {matrix.dtype}, or too many")
-
-
-def is_finite(value: Any) -> bool:
-    """Tell whether all numbers in a value are finite: of arrays, and of what holds such.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_unlearn.utils._state import is_finite
-    >>> is_finite((np.ones(2), 1.0)), is_finite({"a": np.array([np.inf])})
-    (True, False)
-    """
-    if sparse.issparse(value):
-        return is_finite(value.data)
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind != "f":
-            return True
-        with np.errstate(all="ignore"):
-            # One pass without a mask; a sum that overflows is looked at again.
-            return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())
-    if isinstance(value, float | np.floating):
-        return bool(np.isfinite(value))
-    if isinstance(value, tuple | list):
-        return all(map(is_finite, value))
-    if isinstance(value, Mapping):
-        return all(map(is_finite, value.values()))
-    if is_dataclass(value) and not isinstance(value, type):
-        return all(is_finite(getattr(value, one.name)) for one in fields(value))
-    return True
-
-
-@contextmanager
-def refusing_overflow(model: Any) -> Iterator[None]:
-    """Raise NotFiniteError where arithmetic fails on too large numbers, or too small ones.
-
-    Parameters
-    ----------
-    model : estimator
-        What computes, for the message.
-
-    Examples
-    --------
-    >>> from sklearn_unlearn.utils._state import refusing_overflow
-    >>> with refusing_overflow([]):
-    ...     1e300**2
-    Traceback (most recent call last):
-    ...
-    sklearn_unlearn.exceptions.NotFiniteError: the arithmetic of list failed (OverflowError); ...
-    """
-    try:
-        yield
-    except NotFiniteError:
-        raise
-    except (ArithmeticError, np.linalg.LinAlgError) as error:
-        raise NotFiniteError(
-            f"the arithmetic of {type(model).__name__} failed ({type(error).__name__}); expected "
-            "numbers whose squares and sums are finite. Rescale X, or raise regularization; the "
-            "model is as it was."
-        ) from error
-
-
-def finite_scores(scores: NDArray[Any], *, for_lists: bool = False) -> NDArray[Any]:
-    """Return scores; refuse NaN and infinity. `for_lists` minus infinity means "not to be listed".
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_unlearn.utils._state import finite_scores
-    >>> finite_scores(np.array([1.0, -np.inf]), for_lists=True)
-    array([  1., -inf])
-    """
-    # The maximum of anything with NaN is NaN.
-    fine = np.max(scores, initial=-np.inf) < np.inf if for_lists else is_finite(scores)
-    if not fine:
-        raise NotFiniteError(
-            "the model gives scores that are not a number, or infinite; expected finite scores. "
-            "Rescale X, of the fit or of the rows, or refit it with more regularization."
-        )
-    return scores
-
-
-def refuse_not_finite(model: Any, state: Mapping[str, Any]) -> None:
-    """Raise NotFiniteError if a state that was just computed holds NaN or infinity.
-
-    Parameters
-    ----------
-    model : estimator
-        Whose state it is, for the message.
-
-    state : dict
-        Names and values.
-
-    Raises
-    ------
-    NotFiniteError
-        Naming the attribute.
-    """
-    for name, value in state.items():
-        if not is_finite(value):
-            raise NotFiniteError(
-                f"{name} of {type(model).__name__} came out as NaN or infinity; expected finite "
-                "numbers. Rescale X, or raise regularization; the model is as it was."
-            )
 
 
 def problem_of_interactions(state: Any, names: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sklearn_unlearn.utils._matrices import check_sparse_structure, refuse_masked
+from sklearn_unlearn.utils._sparse_structure import check_sparse_structure
 
 __all__ = [
     "Pairs",
@@ -21,10 +21,28 @@ __all__ = [
     "check_n_items",
     "first_few",
     "is_frame",
+    "refuse_masked",
     "reject_frame",
 ]
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Raise TypeError for masked arrays: NumPy would drop the mask and read what it hides.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.utils._validation import refuse_masked
+    >>> refuse_masked(np.ones(3), "users")
+    """
+    parts = values if isinstance(values, list | tuple) else [values]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise TypeError(
+            f"{name} is a masked array; expected an array without a mask, which would be dropped "
+            "in silence. Pass .filled(0) of a matrix, or .compressed() of a list."
+        )
 
 
 def is_frame(X: Any) -> bool:

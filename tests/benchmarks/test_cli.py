@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from sklearn_unlearn.benchmarks import _run, load_problem, make_request
+from sklearn_unlearn.benchmarks import load_problem, make_request
 from sklearn_unlearn.benchmarks._cli import main
-from sklearn_unlearn.benchmarks._compare import MAX_GAP, Plan, Trial
-from sklearn_unlearn.benchmarks._estimators import make_estimator, make_settings
-from sklearn_unlearn.benchmarks._measure import Timing
-from sklearn_unlearn.benchmarks._report import SCHEMA, to_json
+from sklearn_unlearn.benchmarks.commands import _any as _run
+from sklearn_unlearn.benchmarks.measure._clocks import Timing
+from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, Plan, Trial
+from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
+from sklearn_unlearn.benchmarks.methods._estimators import make_estimator, make_settings
 
 SMALL = ["--problem", "synthetic-120", "--repeats", "2", "--quiet"]
 

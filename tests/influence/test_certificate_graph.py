@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sklearn_unlearn import LightGCN
+from sklearn_unlearn.certificates import certify
+from sklearn_unlearn.certificates._rank import missing_direction, widen
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.influence import InfluenceUnlearner
-from sklearn_unlearn.influence._certificate import certify
-from sklearn_unlearn.influence._endings import Ending
-from sklearn_unlearn.influence._newton import NewtonSettings, newton
-from sklearn_unlearn.objectives import _extremal
-from sklearn_unlearn.objectives._rank import missing_direction, widen
+from sklearn_unlearn.influence import InfluenceUnlearner, _influence
 from sklearn_unlearn.optimizers import spectral_start
+from sklearn_unlearn.solvers import _extremal
+from sklearn_unlearn.solvers._newton import NewtonSettings, newton
 from tests.objectives.graph_problems import HEAVY, PROBLEMS, GraphProblem
 from tests.problems import labels, ratings
 
@@ -66,7 +65,7 @@ def test_residual_operator_is_the_gradient_in_the_matrix_of_the_programme(proble
     """``J = f(M) + trace(Lam M) / 2``: its derivative along E is ``<C + I, L^1/2 E L^1/2> / 2``."""
     objective, theta = problem.objective(), problem.theta(scale=0.5)
     n = len(theta)
-    C = objective.residual_operator(theta).matmat(np.eye(n))
+    C = objective.certificate().residual_operator(theta).matmat(np.eye(n))
     assert_allclose(C, C.T, atol=1e-10)
     scale = np.sqrt(objective.row_penalties)[:, None]
     V = problem.theta(1)
@@ -75,7 +74,7 @@ def test_residual_operator_is_the_gradient_in_the_matrix_of_the_programme(proble
     slope = np.vdot(objective.gradient(theta), V)
     assert_allclose(np.vdot(C + np.eye(n), step), slope, rtol=1e-8, atol=1e-8)
     x = np.random.default_rng(0).standard_normal(n)
-    operator = objective.residual_operator(theta)
+    operator = objective.certificate().residual_operator(theta)
     assert_allclose(operator.matvec(x), C @ x, atol=1e-10)
     assert_allclose(operator.rmatvec(x), C @ x, atol=1e-10)
 
@@ -105,11 +104,11 @@ def test_primal_is_the_objective_and_the_dual_stays_below_its_minimum(problem):
     lowest = objective.value(optimum)
     for seed in range(8):
         theta = problem.theta(seed, 0.3)
-        spectrum = objective.score_spectrum(theta)
-        value = objective.convex_value(theta, float(spectrum.sum()))
+        spectrum = objective.certificate().score_spectrum(theta)
+        value = objective.certificate().convex_value(theta, float(spectrum.sum()))
         assert value == pytest.approx(objective.value(theta), rel=1e-12)
         ratio = certify(objective, theta).spectral_ratio
-        dual = objective.dual_value(theta, min(1.0, 1 / ratio))
+        dual = objective.certificate().dual_value(theta, min(1.0, 1 / ratio))
         assert dual <= lowest * (1 + 1e-9)
         assert objective.value(theta) - lowest <= certify(objective, theta).relative_gap * value
 
@@ -185,7 +184,7 @@ def test_rotating_the_factors_changes_no_certificate():
 @posed
 def test_slack_is_the_next_eigenvalue(problem):
     objective, theta = fitted(problem, gtol=1e-10)
-    C = objective.residual_operator(theta).matmat(np.eye(len(theta)))
+    C = objective.certificate().residual_operator(theta).matmat(np.eye(len(theta)))
     values = np.linalg.eigvalsh(C)
     rank = certify(objective, theta).rank
     used = theta @ np.linalg.svd(theta)[2].T[:, :rank]
@@ -284,7 +283,7 @@ def test_a_request_that_raises_the_rank_is_followed(monkeypatch):
     after = copy.deepcopy(start).forget(**request)
     refit = copy.deepcopy(start).fit(after._interactions.to_csr())
     assert after.certify().rank == refit.certify().rank > start.certify().rank
-    monkeypatch.setattr(Ending, "complete_rank", lambda self, outcome, *rest: outcome)
+    monkeypatch.setattr(_influence, "complete_rank", lambda problem, progress, rules: progress)
     stuck = copy.deepcopy(start).forget(**request)
     gaps = [
         np.linalg.norm(scores(one) - scores(refit)) / np.linalg.norm(scores(start) - scores(refit))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from sklearn_unlearn import BPR, MatrixFactorization
+from sklearn_unlearn.certificates._rank import slack_of
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.objectives._rank import slack_of
 from tests.problems import Problem, labels
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_unlearn.influence.backends import ScipyBackend
+from sklearn_unlearn.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import (
     PairwiseObjective,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn.objectives import _pairwise_rows
+from sklearn_unlearn.objectives import _pairwise
 from tests.objectives.pairwise_twin import PROBLEMS, PairwiseProblem, presence
 from tests.oracles import derivative
 from tests.problems import hessian_of
@@ -44,7 +44,7 @@ def test_hessian_is_the_dense_twin_and_symmetric(problem):
 
 @pytest.mark.parametrize("groups_at_once", [2, 1 << 16])
 def test_diagonal_and_blocks_are_those_of_the_hessian(problem, groups_at_once, monkeypatch):
-    monkeypatch.setattr(_pairwise_rows, "_GROUPS_AT_ONCE", groups_at_once)
+    monkeypatch.setattr(_pairwise, "_GROUPS_AT_ONCE", groups_at_once)
     theta, twin = problem.theta(), problem.twin()
     n, width = theta.shape
     dense = twin.hessian(theta) + np.diag(1.0 - twin.free.ravel())
@@ -68,7 +68,7 @@ def test_a_model_without_a_penalty_is_the_losses_alone(problem):
     expected = (losses.hessian(theta) @ V.ravel()).reshape(V.shape)
     assert_allclose(bare.at(theta).hessian_product(V), expected, **CLOSE)
     assert np.isfinite(bare.at(theta).hessian_diagonal()).all()
-    assert np.isfinite(bare.convex_value(theta, 0.0))
+    assert np.isfinite(bare.certificate().convex_value(theta, 0.0))
 
 
 def test_evaluation_writes_to_nothing(problem):
@@ -95,7 +95,7 @@ def test_extreme_scores_keep_everything_finite(name):
 
 
 def test_threads_do_not_change_a_bit(problem, monkeypatch):
-    monkeypatch.setattr("sklearn_unlearn.influence.backends._scipy._MIN_WORK", 0)
+    monkeypatch.setattr("sklearn_unlearn.backends._scipy._MIN_WORK", 0)
     theta, V = problem.theta(), problem.direction()
     one, two = (problem.objective(n).at(theta) for n in (1, 2))
     assert one.value == two.value
@@ -106,7 +106,7 @@ def test_threads_do_not_change_a_bit(problem, monkeypatch):
 
 
 def test_products_and_diagonals_make_no_array_of_cells_by_factors(monkeypatch):
-    monkeypatch.setattr(_pairwise_rows, "_GROUPS_AT_ONCE", 256)
+    monkeypatch.setattr(_pairwise, "_GROUPS_AT_ONCE", 256)
     matrix = presence(0, 300, 400, 0.3)
     problem = PairwiseProblem("large", matrix, n_factors=32, n_negatives=4, fit_bias=False)
     theta, objective = problem.theta(), problem.objective()

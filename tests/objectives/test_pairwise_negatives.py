@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn.influence.backends import ScipyBackend
+from sklearn_unlearn.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives._negatives import draw_groups, negatives_of
 from tests.objectives.pairwise_twin import PROBLEMS, draw, presence

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn.influence.backends import ScipyBackend
+from sklearn_unlearn.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import LOSSES, Layout, PointwiseObjective
 from tests.oracles import derivative
@@ -96,7 +96,7 @@ def test_extreme_scores_keep_everything_finite(name, scale):
 
 
 def test_threads_do_not_change_a_bit(problem, monkeypatch):
-    monkeypatch.setattr("sklearn_unlearn.influence.backends._scipy._MIN_WORK", 0)
+    monkeypatch.setattr("sklearn_unlearn.backends._scipy._MIN_WORK", 0)
     theta, V = problem.theta(), problem.direction()
     one, two = (problem.objective(n).at(theta) for n in (1, 2))
     assert one.value == two.value
@@ -242,12 +242,12 @@ def test_residual_operator_is_the_scaled_matrix_of_slopes(problem):
         slopes[u, i - m] = weight * LOSSES[problem.loss].derivatives(s, y)[0][0]
     ridge = problem.regularization * twin.row_multiples
     expected = slopes / np.sqrt(ridge[:m, None] * ridge[m:])
-    operator = objective.residual_operator(theta)
+    operator = objective.certificate().residual_operator(theta)
     assert_allclose(operator @ np.eye(n), expected, **CLOSE)
     assert_allclose(operator.T @ np.eye(m), expected.T, **CLOSE)
     # At an optimum ||Z||^2 is the nuclear norm of what these factors stand for.
     left, values, right = np.linalg.svd(expected, full_matrices=False)
-    Z = objective.factors_of(left, values, right.T)
+    Z = objective.certificate().factors_of(left, values, right.T)
     unscaled = np.sqrt(ridge)[:, None] * Z
     assert_allclose(unscaled[:m] @ unscaled[m:].T, left @ np.diag(values**2) @ right, **CLOSE)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn.influence.backends import ScipyBackend
+from sklearn_unlearn.backends import ScipyBackend
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Propagation
 from tests.objectives.graph_problems import dense_propagation

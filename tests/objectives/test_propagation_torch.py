@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn.influence.backends import to_numpy
-from sklearn_unlearn.influence.backends._torch import TorchBackend
+from sklearn_unlearn.backends import to_numpy
+from sklearn_unlearn.backends._torch import TorchBackend
 from tests.objectives.graph_problems import PROBLEMS
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -52,10 +52,12 @@ def test_what_a_certificate_and_a_fold_in_ask_comes_back_to_the_host(problem, ba
     for ask in (
         lambda one: one.gradient(theta),
         lambda one: one.propagate(theta),
-        lambda one: one.residual_operator(theta).matmat(eye),
+        lambda one: one.certificate().residual_operator(theta).matmat(eye),
         lambda one: one.gathered(theta),
         lambda one: one.gathered(theta, adjoint=True),
-        lambda one: np.array([one.dual_value(theta, 0.1), one.convex_value(theta, 1.0)]),
+        lambda one: np.array(
+            [one.certificate().dual_value(theta, 0.1), one.certificate().convex_value(theta, 1.0)]
+        ),
     ):
         got = ask(twin)
         assert isinstance(got, np.ndarray)

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from sklearn_unlearn import ALS, MatrixFactorization
+from sklearn_unlearn.certificates import _rank, certify
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning
-from sklearn_unlearn.influence._certificate import certify
-from sklearn_unlearn.influence._newton import NewtonSettings
-from sklearn_unlearn.objectives import _rank
 from sklearn_unlearn.optimizers import _alternating, _newton_cg, minimize_alternating
 from sklearn_unlearn.optimizers._fit import minimize_from
-from tests.objectives.test_rank import FAMILIES
+from sklearn_unlearn.solvers._newton import NewtonSettings
+from tests.certificates.test_rank import FAMILIES
 
 families = pytest.mark.parametrize("problem", FAMILIES, ids=lambda problem: problem.name)
 SETTINGS = NewtonSettings(max_steps=100, max_iter=500)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_unlearn.objectives._rank import missing_direction
+from sklearn_unlearn.certificates._rank import missing_direction
 from sklearn_unlearn.optimizers import spectral_start
 from tests.problems import PROBLEMS, SOLVED, Problem, labels, optimum
 

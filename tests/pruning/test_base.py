@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_unlearn._requests import validate_forget_request
+from sklearn_unlearn._forget_request import validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.pruning import HopPruner, ImportancePruner, _base
 from tests.pruning.oracles import importances_of, problems, support_of

@@ -7,10 +7,10 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_unlearn import BPR
+from sklearn_unlearn.backends import _scipy
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning
-from sklearn_unlearn.influence._newton import newton
-from sklearn_unlearn.influence.backends import _scipy
+from sklearn_unlearn.solvers._newton import newton
 from tests.recommenders.bpr_twin import DenseBPR
 from tests.recommenders.oracles import distance, scores_of
 

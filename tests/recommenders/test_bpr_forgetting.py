@@ -11,9 +11,9 @@ from sklearn_unlearn import BPR
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning, UnknownInteractionError
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
-from sklearn_unlearn.influence._newton import newton
 from sklearn_unlearn.objectives._negatives import negatives_of
 from sklearn_unlearn.pruning import HopPruner
+from sklearn_unlearn.solvers._newton import newton
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 from tests.recommenders.oracles import scores_of
 

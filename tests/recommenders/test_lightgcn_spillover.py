@@ -9,7 +9,7 @@ import pytest
 
 from sklearn_unlearn import LightGCN
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.influence._newton import NewtonSettings, newton
+from sklearn_unlearn.solvers import NewtonSettings, newton
 
 X = make_interactions(60, 40, n_interactions=700, feedback="implicit", random_state=0)
 DENSE = X.toarray()
@@ -28,9 +28,14 @@ ONE_STEP = NewtonSettings(max_steps=1, forcing=1e-3)
 class WithoutGraph:
     """An objective whose curvature is taken for that of its losses alone."""
 
+    stops_at_saddles = False
+
     def __init__(self, objective):
         self.objective = objective
         self.layout, self.has_gauge = objective.layout, True
+
+    def rotated(self, rotation):
+        return self
 
     def at(self, theta):
         return Point(self.objective, self.objective.at(theta))

@@ -9,10 +9,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sklearn_unlearn import MatrixFactorization, ShardedRecommender
+from sklearn_unlearn.backends import _scipy
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import DataWarning, NotConvergedWarning
 from sklearn_unlearn.influence import InfluenceUnlearner
-from sklearn_unlearn.influence.backends import _scipy
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from tests.recommenders.oracles import DenseModel, distance, scores_of
 

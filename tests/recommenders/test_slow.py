@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sklearn_unlearn import MatrixFactorization
-from sklearn_unlearn.benchmarks._expand import expand
+from sklearn_unlearn.benchmarks.data._expand import expand
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.metrics import remaining_gap

@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.pipeline import RecommenderPipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
-from sklearn_unlearn.utils._snapshots import snapshot
+from sklearn_unlearn.utils._verbs import snapshot
 from tests.cases import RidgeRecommender
 
 PIPELINE_MUTANTS = []

@@ -15,7 +15,8 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.metrics import ndcg_at_k, remaining_gap
 from sklearn_unlearn.model_selection import split_interactions
 from sklearn_unlearn.preprocessing import InteractionEncoder, RatingBinarizer
-from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude, check_sparse_structure
+from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
+from sklearn_unlearn.utils._sparse_structure import check_sparse_structure
 from tests.malformed import DENSE, FORMATS, malformed
 
 N_MATRICES = 210

@@ -18,7 +18,7 @@ from sklearn_unlearn import (
     ShardedRecommender,
 )
 from sklearn_unlearn.exceptions import DataWarning, NotFiniteError
-from sklearn_unlearn.utils._state import finite_scores, is_finite, refuse_not_finite
+from sklearn_unlearn.utils._verbs import finite_scores, is_finite, refuse_not_finite
 
 rng = np.random.default_rng(0)
 VALUES = (rng.random((20, 12)) < 0.4) * rng.integers(1, 6, (20, 12)) * 1.0

@@ -60,7 +60,7 @@ from sklearn_unlearn.utils.estimator_checks._outcome import (
     check_forget_user,
     check_refit_after_forget_is_fresh,
 )
-from sklearn_unlearn.utils.estimator_checks._requests import (
+from sklearn_unlearn.utils.estimator_checks._request_checks import (
     check_forget_empty_request,
     check_forget_invalid_requests_are_atomic,
     check_forget_is_idempotent,

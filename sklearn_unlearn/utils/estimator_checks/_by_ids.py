@@ -11,7 +11,14 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
-from sklearn_unlearn.utils._snapshots import snapshot
+from sklearn_unlearn.utils._verbs import snapshot
+from sklearn_unlearn.utils.estimator_checks._check_data import (
+    N_ITEMS,
+    N_USERS,
+    known_table,
+    require,
+    stored_as,
+)
 from sklearn_unlearn.utils.estimator_checks._ids import (
     ITEM_IDS,
     USER_IDS,
@@ -19,13 +26,6 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     events_from,
     item_places,
     user_places,
-)
-from sklearn_unlearn.utils.estimator_checks._problem import (
-    N_ITEMS,
-    N_USERS,
-    known_table,
-    require,
-    stored_as,
 )
 
 _N_TRIES = 20  # ids may be erased between two questions

@@ -8,8 +8,7 @@ import pickle
 import numpy as np
 
 from sklearn_unlearn.utils._tags import get_forget_tags
-from sklearn_unlearn.utils.estimator_checks._ids import columns_of, is_known
-from sklearn_unlearn.utils.estimator_checks._problem import (
+from sklearn_unlearn.utils.estimator_checks._check_data import (
     MAX_DIFFERENCE,
     Problem,
     fingerprint,
@@ -19,6 +18,7 @@ from sklearn_unlearn.utils.estimator_checks._problem import (
     require_same_tables,
     score_table,
 )
+from sklearn_unlearn.utils.estimator_checks._ids import columns_of, is_known
 
 # Shapes and densities: below and above the sides where code turns from dense algebra to iterations.
 _SMALL, _LARGE = ((6, 5), 0.35), ((100, 90), 0.03)

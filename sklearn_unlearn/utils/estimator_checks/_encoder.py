@@ -10,6 +10,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
+from sklearn_unlearn.utils.estimator_checks._check_data import (
+    N_ITEMS,
+    N_USERS,
+    fingerprint,
+    require,
+)
 from sklearn_unlearn.utils.estimator_checks._id_traces import error_texts, texts_of
 from sklearn_unlearn.utils.estimator_checks._ids import (
     INTEGER_USER_IDS,
@@ -21,7 +27,6 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     rows_of,
     table_kinds,
 )
-from sklearn_unlearn.utils.estimator_checks._problem import N_ITEMS, N_USERS, fingerprint, require
 
 _SORTED_USERS = np.sort(USER_IDS[:N_USERS])
 _STRANGE_ITEM = 77_777_777

@@ -6,6 +6,14 @@ import copy
 
 import numpy as np
 
+from sklearn_unlearn.utils.estimator_checks._check_data import (
+    MAX_DIFFERENCE,
+    N_ITEMS,
+    N_USERS,
+    fingerprint,
+    fresh,
+    require,
+)
 from sklearn_unlearn.utils.estimator_checks._ids import (
     ITEM_IDS,
     USER_IDS,
@@ -14,14 +22,6 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     places_of_id,
     rows_of,
     table_kinds,
-)
-from sklearn_unlearn.utils.estimator_checks._problem import (
-    MAX_DIFFERENCE,
-    N_ITEMS,
-    N_USERS,
-    fingerprint,
-    fresh,
-    require,
 )
 
 

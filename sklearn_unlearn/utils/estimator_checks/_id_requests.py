@@ -7,6 +7,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
+from sklearn_unlearn.utils.estimator_checks._check_data import N_USERS, fingerprint, fresh, require
 from sklearn_unlearn.utils.estimator_checks._ids import (
     ITEM_IDS,
     STRANGER,
@@ -14,7 +15,6 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     EventProblem,
     rows_of,
 )
-from sklearn_unlearn.utils.estimator_checks._problem import N_USERS, fingerprint, fresh, require
 
 
 def invalid_requests(problem):

@@ -12,6 +12,15 @@ import numpy as np
 from sklearn import config_context
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
+from sklearn_unlearn.utils.estimator_checks._check_data import (
+    N_ITEMS,
+    N_USERS,
+    fingerprint,
+    fresh,
+    holds_estimators,
+    parts_of,
+    require,
+)
 from sklearn_unlearn.utils.estimator_checks._id_requests import invalid_requests
 from sklearn_unlearn.utils.estimator_checks._ids import (
     INTEGER_USER_IDS,
@@ -21,15 +30,6 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     EventProblem,
     is_known,
     places_of_id,
-)
-from sklearn_unlearn.utils.estimator_checks._problem import (
-    N_ITEMS,
-    N_USERS,
-    fingerprint,
-    fresh,
-    holds_estimators,
-    parts_of,
-    require,
 )
 
 

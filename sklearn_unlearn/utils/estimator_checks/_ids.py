@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_unlearn.exceptions import UnknownInteractionError
-from sklearn_unlearn.utils.estimator_checks._problem import N_ITEMS, N_USERS, Problem, parts_of
+from sklearn_unlearn.utils.estimator_checks._check_data import N_ITEMS, N_USERS, Problem, parts_of
 from sklearn_unlearn.utils.estimator_checks._walk import memory_of
 
 

@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 
-from sklearn_unlearn.utils.estimator_checks._problem import (
+from sklearn_unlearn.utils.estimator_checks._check_data import (
     N_ITEMS,
     N_USERS,
     Problem,

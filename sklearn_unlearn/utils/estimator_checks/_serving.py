@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from sklearn_unlearn.utils._tags import get_forget_tags
-from sklearn_unlearn.utils.estimator_checks._problem import (
+from sklearn_unlearn.utils.estimator_checks._check_data import (
     N_ITEMS,
     N_USERS,
     Problem,

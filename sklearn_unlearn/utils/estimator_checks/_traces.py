@@ -11,7 +11,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from sklearn_unlearn.utils.estimator_checks._problem import (
+from sklearn_unlearn.utils.estimator_checks._check_data import (
     Problem,
     fingerprint,
     fresh,

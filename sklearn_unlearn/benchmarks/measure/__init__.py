@@ -1,0 +1,1 @@
+"""Clocks, memory, distances between models, and reports."""

@@ -1,0 +1,1 @@
+"""Estimators and rival methods that are compared."""

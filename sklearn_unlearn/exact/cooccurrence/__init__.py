@@ -1,0 +1,1 @@
+"""Co-occurrence counts, similarities and their corrections: ItemKNN."""

@@ -1,0 +1,1 @@
+"""Inverse of a regularised Gram matrix and its corrections: EASE."""

@@ -1,0 +1,194 @@
+"""What a request changes of ``M = X' W X + regularization I``, in the form of the lowest rank.
+
+- An item that is left without interactions is cut out of M: a Schur complement of rank 1.
+- A user who is left without interactions takes ``w x x'`` along: rank 1.
+- A user who keeps ``z = x - d`` takes ``w (d z' + z d' + d d')`` along: rank 2.
+- An item that loses some of its interactions changes a row and a column of M: rank 2.
+
+Every interaction that goes must be covered by its user or by its item, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils._interactions import concatenate_ranges, rows_of
+
+__all__ = ["Change", "Loss", "cheapest_change"]
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Items to cut out of M, and then a term ``vectors.T @ inv(core) @ vectors`` to add.
+
+    Parameters
+    ----------
+    items : ndarray of int64
+        Items to cut out.
+
+    vectors : csr_array of float64, shape (rank - len(items), n_items)
+        Zero at these items.
+
+    core : ndarray of float64, shape (rank - len(items), rank - len(items))
+        Symmetric.
+    """
+
+    items: Positions
+    vectors: sparse.csr_array
+    core: Floats
+
+    @property
+    def rank(self) -> int:
+        """Rank of the correction of the inverse of M."""
+        return len(self.items) + len(self.core)
+
+
+class Loss:
+    """The interactions that go, by user and by item.
+
+    Parameters
+    ----------
+    before, after : Interactions
+        With and without them.
+
+    positions : ndarray of int64
+        Where they are in `before`, ascending.
+
+    Attributes
+    ----------
+    users, items : ndarray of int64, shape (n_interactions,)
+        Where each is.
+
+    values : ndarray of float64, shape (n_interactions,)
+        What each is.
+
+    n_lost : ndarray of int64, shape (n_items,)
+        How many each item loses.
+
+    emptied : ndarray of bool, shape (n_items,)
+        Items that are left without interactions.
+    """
+
+    def __init__(self, before: Interactions, after: Interactions, positions: Positions) -> None:
+        from sklearn_unlearn.exact.ridge._ridge_kernels import count_items
+
+        self.before, self.after = before, after
+        self.users = rows_of(before.indptr, positions)
+        self.items = before.indices[positions].astype(np.int64)
+        self.values = before.values[positions].astype(np.float64)
+        self.n_lost = np.bincount(self.items, minlength=before.n_items)
+        counts = np.zeros(before.n_items, np.int64)
+        count_items(np.asarray(after.indices), counts)
+        self.emptied = (self.n_lost > 0) & (counts == 0)
+
+    def weights(self, users: Positions) -> Floats:
+        """Weights of users, who may have no interactions left."""
+        weights = self.before.row_weights
+        return np.ones(len(users)) if weights is None else np.asarray(weights)[users]
+
+    def rows(self, kept: NDArray[np.bool_]) -> tuple[Positions, sparse.csr_array, sparse.csr_array]:
+        """Return distinct users of some of the cells, what they lose there, and what they keep."""
+        users, place = np.unique(self.users[kept], return_inverse=True)
+        shape = (len(users), self.before.n_items)
+        lost = sparse.csr_array((self.values[kept], (place, self.items[kept])), shape=shape)
+        indptr = np.append(0, np.cumsum(self.after.user_degrees[users]))
+        cells = concatenate_ranges(self.after.indptr, users)
+        values = self.after.values[cells].astype(np.float64)
+        return users, lost, sparse.csr_array((values, self.after.indices[cells], indptr), shape)
+
+
+def cheapest_change(loss: Loss, max_rank: int) -> Change | None:
+    """Find the change of the lowest rank, among a few that are quick to find.
+
+    Parameters
+    ----------
+    loss : Loss
+        What goes.
+
+    max_rank : int
+        No change of a higher rank is wanted.
+
+    Returns
+    -------
+    change : Change or None
+        None if the rank is too high.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.exact.ridge._ridge_changes import Loss, cheapest_change
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> before = Interactions.from_matrix([[1, 1, 0], [1, 1, 0], [1, 2, 3]])
+    >>> def rank(*positions):
+    ...     loss = Loss(before, before.remove(positions), np.array(positions))
+    ...     return cheapest_change(loss, 9).rank
+    >>> rank(0, 1), rank(0), rank(0, 2, 4), rank(1, 3)
+    (1, 2, 1, 2)
+    """
+    nothing, shared = np.zeros_like(loss.emptied), loss.emptied & (loss.n_lost > 1)
+    partial = (loss.n_lost > 0) & ~loss.emptied
+    ranks = [
+        _rank_by_users(loss, nothing),
+        # An item that one user takes along is covered by the user.
+        int(shared.sum()) + _rank_by_users(loss, shared),
+        int(loss.emptied.sum()) + 2 * int(partial.sum()),
+    ]
+    cheapest = int(np.argmin(ranks))
+    if ranks[cheapest] > max_rank:
+        return None
+    if cheapest == 2:
+        return _by_items(loss, loss.emptied, np.flatnonzero(partial))
+    return _by_users(loss, (nothing, shared)[cheapest])
+
+
+def _rank_by_users(loss: Loss, cut: NDArray[np.bool_]) -> int:
+    users = np.unique(loss.users[~cut[loss.items]])
+    return len(users) + int(np.count_nonzero(loss.after.user_degrees[users]))
+
+
+def _by_users(loss: Loss, cut: NDArray[np.bool_]) -> Change:
+    """Cover what is not cut out by users: d, and z where there is any.
+
+    ``-w (d z' + z d' + d d')`` is ``[d z] S [d z]'`` with S = -w [1 1; 1 0], whose inverse is
+    [0 1; 1 -1] / -w. Without z it is -1 / w.
+    """
+    users, lost, kept = loss.rows(~cut[loss.items])
+    partial = np.flatnonzero(np.diff(kept.indptr))
+    inverse_weights = 1.0 / loss.weights(users)
+    n = len(users)
+    second = n + np.arange(len(partial))
+    core = np.zeros((n + len(partial), n + len(partial)))
+    core[np.arange(n), np.arange(n)] = -inverse_weights
+    core[partial, partial] = 0.0
+    core[partial, second] = core[second, partial] = -inverse_weights[partial]
+    core[second, second] = inverse_weights[partial]
+    vectors = sparse.csr_array(sparse.vstack((lost, kept[partial]), format="csr"))
+    return Change(np.flatnonzero(cut), vectors, core)
+
+
+def _by_items(loss: Loss, cut: NDArray[np.bool_], items: Positions) -> Change:
+    """Cover what is not cut out by items: N, the columns of the change of M, and unit vectors E.
+
+    The change ``N E' + E N' - E D E'``, D being N at these items, is ``[E N] S [E N]'`` with
+    S = [-D I; I 0], whose inverse is [0 I; I D].
+    """
+    users, lost, kept = loss.rows(~cut[loss.items])
+    weighted = sparse.diags_array(loss.weights(users))
+    lost_T, kept_T = (part[:, items].T @ weighted for part in (lost, kept))
+    # X' W X before and after, with x = z + d: what goes is d'(z + d) + z'd.
+    columns = sparse.csr_array(-(lost_T @ (kept + lost) + kept_T @ lost))
+    n = len(items)
+    units = sparse.csr_array((np.ones(n), items, np.arange(n + 1)), shape=columns.shape)
+    core = np.zeros((2 * n, 2 * n))
+    core[np.arange(n), n + np.arange(n)] = core[n + np.arange(n), np.arange(n)] = 1.0
+    core[n:, n:] = columns[:, items].toarray()
+    vectors = sparse.csr_array(sparse.vstack((units, columns), format="csr"))
+    return Change(np.flatnonzero(cut), vectors, core)

@@ -1,0 +1,1 @@
+"""Dominant subspaces of the interaction graph and their corrections: GraphFilter."""

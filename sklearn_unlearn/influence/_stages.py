@@ -1,0 +1,245 @@
+"""Stages on the whole table, and those that end a request.
+
+Newton steps, a warm refinement and sweeps; what training left over; missing columns, fallbacks and
+the certificate.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from sklearn_unlearn.certificates import certify
+from sklearn_unlearn.certificates._rank import complete_rank as fill_rank
+from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
+from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._refit import refit
+from sklearn_unlearn.objectives import FactorObjective, Objective, TiltedObjective
+from sklearn_unlearn.solvers import NewtonSettings, newton
+
+__all__ = [
+    "REFINE",
+    "certify_globally",
+    "complete_rank",
+    "empty_rows",
+    "fall_back",
+    "is_loose",
+    "minimized",
+    "refine",
+    "solve_everywhere",
+    "sweep_everywhere",
+    "weigh_leftover",
+    "with_leftover",
+]
+
+# The last resort before a refit: as many steps as a fit would take.
+REFINE = NewtonSettings(max_steps=50, max_iter=500)
+_MAX_SWEEPS = 20
+# Share of the unit of gradients up to which what training left over counts as none.
+_LOOSE_FIT = 1e-5
+# A request that asks for more columns than this is better served by a refit.
+MAX_COLUMNS = 8
+# A sweep that leaves more than this share of the gradient is not worth another.
+_WORTH = 0.85
+
+
+def empty_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Set rows that lost everything to zero, their optimum; state what is minimised."""
+    emptied = problem.emptied_rows()
+    theta = progress.theta.copy()
+    settled = problem.objective.ridge_gradient(theta, emptied)
+    theta[emptied] = problem.objective.layout.empty_rows(emptied)
+    return replace(
+        progress,
+        objective=minimized(problem, rules),
+        theta=theta,
+        settled=float(np.linalg.norm(settled)),
+    )
+
+
+def weigh_leftover(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """State what is minimised again, now that the gradient of the request can be compared."""
+    if progress.is_tilted or not is_loose(problem):
+        return progress
+    first = progress.first or problem.objective.gradient_norm(progress.theta)
+    return replace(progress, objective=minimized(problem, rules, first))
+
+
+def solve_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Newton's method on the whole table."""
+
+    def goal(norm: float) -> float:
+        return problem.goal(rules.tol, progress.at_start(norm))
+
+    result = newton(progress.objective, progress.theta, goal, rules.settings)
+    return progress.solved(result, done=result.converged or rules.tol is None)
+
+
+def refine(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Newton's method again, with as many steps as a fit would take."""
+    if progress.at_saddle:
+        return progress
+    goal = problem.goal(rules.tol, progress.first)
+    result = newton(progress.objective, progress.theta, goal, REFINE)
+    method = f"{rules.method}+refine"
+    return progress.solved(result, method=method, done=result.converged)
+
+
+def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Sweep over all rows, for as long as each takes a good share of what the request left.
+
+    After the touched rows, what is left is spread thinly over the table, and a sweep takes most of
+    it at once; what then decays slowly is left to Newton's method. A sweep costs about two Hessian
+    products, a Newton step tens of them.
+    """
+    objective = minimized(problem, rules, progress.first)
+    solver, m = objective.row_solver(), problem.before.n_users
+    if solver is None:
+        return progress
+    # In double precision: rounding every row to single precision is more than a request leaves.
+    theta, sums = progress.theta.astype(np.float64), progress.sums
+    users, items = np.arange(m), np.arange(m, len(theta))
+    goal = problem.goal(rules.tol, progress.first)
+    left, n_sweeps = objective.gradient_norm(theta), 0
+    while n_sweeps < _MAX_SWEEPS and left > goal:
+        new = theta.copy()
+        new_sums = solver.sweep(new, sums, users, items, n_steps=solver.steps_of_a_sweep)
+        norm, n_sweeps = objective.gradient_norm(new), n_sweeps + 1
+        if not norm < left:
+            break
+        slow = norm > _WORTH * left
+        theta, sums, left = new, new_sums, norm
+        if slow:
+            break
+    progress = replace(
+        progress,
+        objective=objective,
+        theta=theta,
+        sums=sums,
+        left=left,
+        n_steps=progress.n_steps + n_sweeps,
+        n_products=progress.n_products + 2.0 * n_sweeps,
+        support=None,
+        n_rows_updated=len(theta),
+        slack=0.0,
+        met=left <= goal,
+        done=left <= goal,
+    )
+    status = "solved the rows that the request touches, then swept over all"
+    if progress.is_tilted:
+        status += "; the gradient that training left counts as zero"
+    return replace(
+        progress, status=status, unseen=problem.gradient_norm if progress.is_tilted else 0.0
+    )
+
+
+def minimized(problem: ForgetProblem, rules: Rules, first: float = np.inf) -> Objective:
+    """Objective that answers a request: tilted where the training is not to be finished.
+
+    That is so where the rules say it, and, left to themselves, where a loose fit left more gradient
+    than the request may leave: to answer it would be to finish the training first.
+
+    Parameters
+    ----------
+    problem : ForgetProblem
+        The model, the data and the request.
+
+    rules : Rules
+        What the user allows.
+
+    first : float, default=inf
+        Norm of the gradient at the start of the request.
+    """
+    tilts = rules.keeps_leftover(problem)
+    if not tilts and _compares(rules):
+        tilts = problem.gradient_norm > problem.goal(rules.tol, first) and is_loose(problem)
+    return with_leftover(problem) if tilts else problem.objective
+
+
+def _compares(rules: Rules) -> bool:
+    """Whether what training left over is looked at, though the fit has converged."""
+    return rules.correct_residual == "auto" and rules.tol is not None and not rules.certify
+
+
+def with_leftover(problem: ForgetProblem) -> TiltedObjective:
+    """Objective whose optimum has the gradient that the model had before."""
+    c = problem.objective_before().gradient(problem.theta)
+    c[problem.emptied_rows()] = 0
+    return TiltedObjective(problem.objective, c)
+
+
+def is_loose(problem: ForgetProblem) -> bool:
+    """Whether training left so much that a request has to be compared with it."""
+    unit = problem.objective.unit
+    left = min(problem.gradient_norm, problem.trained_norm)
+    return unit is not None and left > _LOOSE_FIT * unit
+
+
+def fall_back(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Refit, raise, or warn and keep the best point, where the tolerance was not met."""
+    if rules.tol is None or progress.met:
+        return progress
+    return _fail(problem, progress, rules, progress.why or progress.status)
+
+
+def _fail(problem: ForgetProblem, progress: Progress, rules: Rules, why: str) -> Progress:
+    reached = progress.left / progress.first if progress.first else 0.0
+    message = (
+        f"forget left {reached:.1e} of the gradient; tol={rules.tol} was asked for. "
+        f"The last solve said: {why}."
+    )
+    if rules.on_failure == "raise":
+        raise ForgetError(message + " The model is unchanged; use on_failure='refit'.")
+    if rules.on_failure == "warn":
+        warnings.warn(message, NotConvergedWarning, stacklevel=2)
+        return progress
+    status = f"refit, because {rules.method} ended so: {why}"
+    again = refit(problem)
+    return replace(again, status=status, n_products=again.n_products + progress.n_products)
+
+
+def complete_rank(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Take in columns that the retained data ask for, unless the slack rules that out."""
+    finished = progress.met and progress.guarantee is None and not progress.is_tilted
+    if not finished or rules.keeps_leftover(problem) or progress.slack > 0:
+        return progress
+    if problem.objective.certificate() is None:
+        return progress
+    objective = cast(FactorObjective, problem.objective)
+    start = progress.result()
+    goal = problem.goal(rules.tol, progress.first)
+    result = fill_rank(objective, start, problem.n_free, goal, REFINE, MAX_COLUMNS)
+    if result.theta is not start.theta:
+        progress = replace(
+            progress,
+            theta=result.theta,
+            sums=(),  # those of fewer columns
+            left=result.gradient_norm[1],
+            unseen=0.0,
+            n_steps=progress.n_steps + result.n_steps,
+            n_products=progress.n_products + result.n_products,
+            n_rows_updated=len(result.theta),
+        )
+    progress = replace(progress, slack=result.slack)
+    if result.converged:
+        return progress
+    why = "the optimum of what remains has latent columns that the steps did not reach"
+    failed = _fail(problem, progress, rules, why)
+    if failed.guarantee == "refit":
+        return failed
+    return replace(failed, met=False)
+
+
+def certify_globally(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
+    """Look whether the outcome is a global optimum."""
+    if not rules.certify or progress.guarantee == "refit" or not problem.objective.certificate():
+        return progress
+    objective = cast(FactorObjective, problem.objective)
+    width = progress.theta.shape[1] - objective.layout.width
+    wider = objective.with_factors(objective.layout.n_factors + width)
+    if certify(wider, progress.theta).certified:
+        return replace(progress, guarantee="certified")
+    return progress

@@ -1,0 +1,215 @@
+"""Between the attributes of a factor model and the one table that objectives know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_unlearn.influence import ForgetReport
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import Layout
+from sklearn_unlearn.solvers._gauge import canonical_rotation
+
+__all__ = [
+    "Occupied",
+    "canonical",
+    "is_saturated",
+    "report_of",
+    "settled",
+    "to_attributes",
+    "to_table",
+    "used_columns",
+]
+
+# Where no column is empty, so many rows tell: the others need not be read.
+_FEW = 256
+_SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
+
+
+def to_table(model, layout, columns=slice(None)):
+    """Table of a model's parameters, with only some latent columns; not to be written to."""
+    whole = _joint_table(model, layout, columns)
+    if whole is not None:
+        return whole
+    theta = np.empty(layout.shape, model.user_factors_.dtype)
+    theta[:, layout.n_factors :] = 1
+    theta[: layout.n_users, : layout.n_factors] = model.user_factors_[:, columns]
+    theta[layout.n_users :, : layout.n_factors] = model.item_factors_[:, columns]
+    if layout.fit_bias:
+        user_biases, item_biases = layout.biases(theta)
+        user_biases[:], item_biases[:] = model.user_biases_, model.item_biases_
+    return theta
+
+
+def _joint_table(model, layout, columns):
+    """Return the table that both factor arrays are parts of, if there is one: nothing is copied."""
+    users, items = model.user_factors_, model.item_factors_
+    table = users.base
+    everything = isinstance(columns, slice) and len(range(*columns.indices(users.shape[1])))
+    if table is None or table is not items.base or not isinstance(table, np.ndarray):
+        return None
+    if everything != users.shape[1] or table.shape != layout.shape:
+        return None
+    same = users.ctypes.data == table.ctypes.data and table.flags.c_contiguous
+    return table if same and users.flags.c_contiguous and items.flags.c_contiguous else None
+
+
+def to_attributes(theta, objective, columns=None, *, dtype=np.float64, biases=True):
+    """Attributes that a table gives.
+
+    The table may hold only some of the latent columns of the objective: `columns`, and then columns
+    that are new and take the first free places. A table that is the factors and nothing else is
+    taken over as it is: both arrays are parts of it.
+    """
+    layout = objective.layout
+    m, k = layout.n_users, layout.n_factors
+    width = theta.shape[1] - 2 * layout.fit_bias
+    places = _places(columns, k, width)
+    if theta.shape == layout.shape and not layout.fit_bias and theta.dtype == dtype:
+        table = np.ascontiguousarray(theta)
+    else:
+        table = np.zeros((layout.shape[0], k), dtype)
+        table[:, places] = theta[:, :width]
+    factors = {"user_factors_": table[:m], "item_factors_": table[m:]}
+    if not biases:
+        return factors
+    user_biases, item_biases = np.zeros(m), np.zeros(layout.n_items)
+    if layout.fit_bias:
+        user_biases, item_biases = theta[:m, width].copy(), theta[m:, width + 1].copy()
+    return {
+        **factors,
+        "user_biases_": user_biases,
+        "item_biases_": item_biases,
+        "global_mean_": objective.offset,
+    }
+
+
+def _places(columns, k, width):
+    """Where the columns of a table go among k; a slice where they come first."""
+    if columns is None or isinstance(columns, slice):
+        return slice(width)
+    free = np.setdiff1d(np.arange(k), columns)
+    return np.concatenate([columns, free[: width - len(columns)]])
+
+
+def report_of(outcome, request, *, saturated):
+    """Report of a request, in scalars."""
+    before, after = outcome.gradient_norm
+    return ForgetReport(
+        method=outcome.method,
+        guarantee=outcome.guarantee,
+        status=outcome.status + (_SATURATED if saturated else ""),
+        n_interactions=request.n_interactions,
+        n_users=request.n_users,
+        n_items=request.n_items,
+        n_rows_updated=outcome.n_rows_updated,
+        n_steps=outcome.n_steps,
+        n_solver_iter=outcome.n_products,
+        gradient_norm=(before, after),
+        residual=after / before if before > 0 else 0.0,
+        seconds=time.perf_counter() - request.started,
+    )
+
+
+def is_saturated(state):
+    """Whether no latent column is free: the rank is limited by `n_factors`."""
+    used = used_columns(state["item_factors_"])
+    return isinstance(used, slice) and 0 < used.stop == state["item_factors_"].shape[1]
+
+
+def used_columns(factors):
+    """Columns that are not all zero; as a slice if they come first, which is cheaper to copy."""
+    if factors[:_FEW].any(axis=0).all():
+        return slice(factors.shape[1])
+    used = np.flatnonzero(factors.any(axis=0))
+    return slice(len(used)) if len(used) == np.max(used, initial=-1) + 1 else used
+
+
+def canonical(theta, layout, tol, items=None):
+    """Rotate the latent columns into the basis that depends on the scores alone.
+
+    Columns whose part in the scores is below what the tolerance can see become exactly zero.
+    `items` are the factors of the items where they are not rows of theta.
+    """
+    m, k = layout.n_users, layout.n_factors
+    Z = theta[:, :k] @ canonical_rotation(theta[m:, :k] if items is None else items)
+    sizes = np.linalg.norm(Z[:m], axis=0) * np.linalg.norm(Z[m:], axis=0)
+    Z[:, sizes <= 1e-2 * tol] = 0
+    out = theta.copy()
+    out[:, :k] = Z
+    return out
+
+
+Floats = NDArray[Any]
+Ints = NDArray[np.int64]
+
+# Fewer rows than this share of all are worth a table of their own.
+_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Occupied:
+    """Users and items that hold something.
+
+    Parameters
+    ----------
+    users, items : ndarray of int64
+        Their positions, ascending.
+
+    n_users : int
+        Users of the whole table.
+    """
+
+    users: Ints
+    items: Ints
+    n_users: int
+
+    @classmethod
+    def of(
+        cls, data: Interactions, is_drawn: Callable[[Ints], NDArray[np.bool_]]
+    ) -> Occupied | None:
+        """Find the rows that hold something; None where they are most of the table.
+
+        ``is_drawn(items)`` tells which items the losses feel though nobody has met them.
+        """
+        users, met = np.flatnonzero(data.user_degrees), data.item_degrees > 0
+        if len(users) + np.count_nonzero(met) > _SHARE * sum(data.shape):
+            return None
+        items = np.flatnonzero(met | is_drawn(np.arange(data.n_items)))
+        if len(users) + len(items) > _SHARE * sum(data.shape):
+            return None
+        return cls(users, items, data.n_users)
+
+    @property
+    def rows(self) -> Ints:
+        """Their rows in the whole table of parameters."""
+        return np.concatenate([self.users, self.items + self.n_users])
+
+    def take(self, data: Interactions) -> Interactions:
+        """Interactions of the rows, in a table of their own."""
+        return data.compact(self.users, self.items)
+
+    def put(self, theta: Floats, layout: Layout) -> Floats:
+        """Whole table of parameters with some rows filled; `theta` may have other columns."""
+        width = theta.shape[1] - 2 * layout.fit_bias
+        whole = replace(layout, n_factors=width)
+        table = whole.empty_rows(np.arange(layout.shape[0])).astype(theta.dtype, copy=False)
+        table[self.rows] = theta
+        return table
+
+
+def settled(theta: Floats, layout: Layout, empty: NDArray[np.bool_]) -> Floats:
+    """Table whose empty rows are exactly what an optimum makes of them; rounding moves them."""
+    width = theta.shape[1] - 2 * layout.fit_bias
+    rows = np.flatnonzero(empty)
+    rows = rows[np.any(theta[rows, :width] != 0, axis=1)]
+    if not len(rows):
+        return theta
+    theta = theta.copy()
+    theta[rows] = replace(layout, n_factors=width).empty_rows(rows)
+    return theta

@@ -1,0 +1,94 @@
+"""Locks in a forked child, where the thread that held them is not."""
+
+import multiprocessing
+import os
+import threading
+
+import pytest
+
+from sklearn_unlearn import ItemKNN
+from sklearn_unlearn.metrics import make_forget_scorer
+from sklearn_unlearn.utils import _verbs
+from sklearn_unlearn.utils._verbs import lock_of
+
+X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)
+
+
+def forks_well(held, work):
+    """Run some work in a child that is forked while a thread holds a lock."""
+    taken, done = threading.Event(), threading.Event()
+
+    def hold():
+        with held:
+            taken.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(60)
+    try:
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join(20)
+        code = child.exitcode
+        child.kill()
+    finally:
+        done.set()
+        thread.join()
+    return code == 0
+
+
+def test_a_child_forked_while_a_thread_forgets_can_forget():
+    model = ItemKNN(n_neighbors=3).fit(X)
+    model.forget(users=[1])
+    assert forks_well(lock_of(model), lambda: model.forget(users=[2]))
+
+
+def test_a_child_forked_while_a_thread_looks_for_a_lock_can_forget():
+    model = ItemKNN(n_neighbors=3).fit(X)
+    model.forget(users=[1])
+    assert forks_well(_verbs._LOCKS_GUARD, lambda: model.forget(users=[2]))
+
+
+def test_a_child_forked_while_a_thread_refits_can_score():
+    model, scorer = ItemKNN(n_neighbors=3).fit(X), make_forget_scorer("rows")
+    assert forks_well(lock_of(scorer), lambda: lock_of(scorer).acquire())
+    assert scorer(model, [[0, 0]]) <= 0
+
+
+def test_a_fork_waits_for_the_compiler():
+    from numba.core.compiler_lock import global_compiler_lock
+
+    taken = threading.Event()
+
+    def hold():
+        with global_compiler_lock:
+            taken.set()
+            done.wait(0.3)
+
+    done = threading.Event()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(60)
+    pid = os.fork()
+    if not pid:
+        free = global_compiler_lock._lock.acquire(timeout=5)
+        os._exit(0 if free else 1)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert global_compiler_lock._lock.acquire(timeout=5)
+    global_compiler_lock._lock.release()
+
+
+def test_the_parent_keeps_its_locks():
+    model = ItemKNN(n_neighbors=3).fit(X)
+    before = lock_of(model)
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if lock_of(model) is not before else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert lock_of(model) is before
