@@ -1,3 +1,7 @@
+import importlib
+import pickle
+import pkgutil
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -6,6 +10,8 @@ from sklearn_unlearn.pipeline import RecommenderPipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.utils import estimator_checks
 from sklearn_unlearn.utils.estimator_checks import (
+    _registry,
+    _run,
     check_encoder,
     check_forgetting,
     parametrize_with_forget_checks,
@@ -46,6 +52,73 @@ def test_every_check_has_a_mutant_and_is_public():
     assert names == {check for check, _ in MUTANTS}
     assert names < set(estimator_checks.__all__)
     assert len(names) >= 28
+
+
+def test_every_check_that_a_module_defines_is_registered_and_public():
+    defined = []
+    for module in pkgutil.iter_modules(estimator_checks.__path__, f"{estimator_checks.__name__}."):
+        for name, one in vars(importlib.import_module(module.name)).items():
+            if name.startswith("check_") and one.__module__ == module.name:
+                defined.append((name, one))
+    registered = _registry.public_checks()
+    runners = {name: getattr(_run, name) for name in _run.__all__}
+    checks = [(name, one) for name, one in defined if name not in runners]
+    assert len(checks) == len(registered) and dict(checks) == registered
+    public = {name: getattr(estimator_checks, name) for name in estimator_checks.__all__}
+    assert public == registered | runners
+    assert len(estimator_checks.__all__) == len(public)
+    assert set(public) <= set(dir(estimator_checks))
+    for name, one in public.items():
+        assert pickle.loads(pickle.dumps(one)) is one and one.__name__ == name
+
+
+def test_every_registered_check_is_run():
+    plain = {name for name, _ in yield_forget_checks(RidgeRecommender())}
+    by_ids = {name for name, _ in yield_forget_checks(pipeline_of(RecommenderPipeline))}
+    encoders = set(check_encoder(InteractionEncoder(value="n")))
+    assert plain | by_ids | encoders == set(_registry.public_checks())
+    assert not encoders & (plain | by_ids)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    for name in ("_FORGET_CHECKS", "_ENCODER_CHECKS"):
+        monkeypatch.setattr(_registry, name, {})
+    return _registry
+
+
+def named(name):
+    def check(label, estimator):
+        pass
+
+    check.__name__ = name
+    return check
+
+
+def test_checks_are_ordered_by_subject_then_name(registry):
+    later, second, first, replaced = map(named, ("check_a", "check_z", "check_y", "check_x"))
+    memory, steps, of_ids, version = map(named, ("check_b", "check_m", "check_n", "check_o"))
+    for subject, check in [("traces", later), ("outcome", second), ("outcome", first)]:
+        assert registry.forget_check(subject)(check) is check
+    for subject, check in [("memory", memory), ("steps", steps), ("ids", of_ids)]:
+        registry.forget_check(subject)(check)
+    registry.forget_check("request")(replaced)
+    registry.forget_check("ids", instead_of=replaced)(version)
+    assert registry.checks_by_positions() == [first, second, replaced, later]
+    start = [(first, True), (second, True), (version, False), (later, True), (of_ids, False)]
+    assert registry.checks_by_ids({"alpha"}) == start
+    assert registry.checks_by_ids({"memory"}) == [*start, (memory, False)]
+    assert registry.checks_by_ids({"memory", "steps"}) == [*start, (steps, False), (memory, False)]
+
+
+def test_a_check_is_registered_once_under_a_known_subject(registry):
+    encoders = [registry.encoder_check(named(f"check_{k}")) for k in (2, 1)]
+    assert registry.encoder_checks() == encoders
+    for enter in (registry.encoder_check, registry.forget_check("ids")):
+        with pytest.raises(ValueError, match=r"check_1 is registered twice; .* Rename"):
+            enter(named("check_1"))
+    with pytest.raises(ValueError, match="got subject 'weather'; expected one of outcome, request"):
+        registry.forget_check("weather")
 
 
 # What a pipeline does itself, so that a defect of its recommender is never seen: it reads requests,

@@ -19,6 +19,7 @@ from sklearn_unlearn.utils.estimator_checks._check_data import (
     score_table,
 )
 from sklearn_unlearn.utils.estimator_checks._ids import columns_of, is_known
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 # Shapes and densities: below and above the sides where code turns from dense algebra to iterations.
 _SMALL, _LARGE = ((6, 5), 0.35), ((100, 90), 0.03)
@@ -26,6 +27,7 @@ _SMALL, _LARGE = ((6, 5), 0.35), ((100, 90), 0.03)
 _N_LAST = 6
 
 
+@forget_check("outcome")
 def check_forget_until_nothing_is_left(name, estimator_orig):
     """Forget users, or items, until none is left; then answer, certify, and find nothing to do."""
     for shape, density in (_SMALL, _LARGE):
@@ -46,6 +48,7 @@ def check_forget_until_nothing_is_left(name, estimator_orig):
             _require_serves(name, model, scores, {kind: np.arange(shape[axis])})
 
 
+@forget_check("ids", instead_of=check_forget_until_nothing_is_left)
 def check_ids_forget_until_nothing_is_left(name, estimator_orig):
     """Forget users, or items, by their ids until none is left; then answer, certify and rest."""
     columns = columns_of(estimator_orig)

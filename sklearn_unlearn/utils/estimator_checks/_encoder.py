@@ -27,11 +27,13 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     rows_of,
     table_kinds,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import encoder_check
 
 _SORTED_USERS = np.sort(USER_IDS[:N_USERS])
 _STRANGE_ITEM = 77_777_777
 
 
+@encoder_check
 def check_encoder_round_trip(name, encoder_orig):
     """Positions are those of the ids in ascending order, and lead back to the events."""
     problem = EventProblem(encoder_orig)
@@ -78,6 +80,7 @@ def _check_way_back(name, encoder, problem, X, pairs):
     )
 
 
+@encoder_check
 def check_encoder_forgets_users(name, encoder_orig):
     """``forget_users`` erases an id from memory and pickles, and moves no position."""
     problem = EventProblem(encoder_orig)
@@ -118,6 +121,7 @@ def _require_named(name, call, one):
         )
 
 
+@encoder_check
 def check_encoder_unknown_ids(name, encoder_orig):
     """Unknown ids are named by an error, or left out and at -1 with ``unknown="ignore"``."""
     problem = EventProblem(encoder_orig)
@@ -150,6 +154,7 @@ def check_encoder_unknown_ids(name, encoder_orig):
     _require_named(name, lambda: strict.encode_users([stranger]), stranger)
 
 
+@encoder_check
 def check_encoder_shows_no_ids(name, encoder_orig):
     """No id is in any text of an encoder, nor in an error of a call that did not pass it."""
     problem = EventProblem(encoder_orig)
@@ -179,6 +184,7 @@ def check_encoder_shows_no_ids(name, encoder_orig):
     require(n_found == 0, f"{name} shows {n_found} ids")
 
 
+@encoder_check
 def check_encoder_order_and_kind_are_irrelevant(name, encoder_orig):
     """Whatever the order of events and the kind of their table: one matrix."""
     problem = EventProblem(encoder_orig)
@@ -201,6 +207,7 @@ def check_encoder_order_and_kind_are_irrelevant(name, encoder_orig):
     require(same, f"{name} must not write to tables of events")
 
 
+@encoder_check
 def check_encoder_failures_change_nothing(name, encoder_orig):
     """Stay as it was, bit for bit, when ``fit`` or ``forget_users`` fails."""
     problem = EventProblem(encoder_orig)
@@ -227,13 +234,3 @@ def check_encoder_failures_change_nothing(name, encoder_orig):
             require(fingerprint(encoder) == before, f"{name}.{what} failed, and changed something")
         else:
             raise AssertionError(f"{name}.{what} must raise TypeError or ValueError")
-
-
-ENCODER_CHECKS = (
-    check_encoder_round_trip,
-    check_encoder_forgets_users,
-    check_encoder_unknown_ids,
-    check_encoder_shows_no_ids,
-    check_encoder_order_and_kind_are_irrelevant,
-    check_encoder_failures_change_nothing,
-)

@@ -23,8 +23,11 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     rows_of,
     table_kinds,
 )
+from sklearn_unlearn.utils.estimator_checks._outcome import check_forget_everything
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
+@forget_check("ids", instead_of=check_forget_everything)
 def check_ids_forget_everything(name, estimator_orig):
     """Forget every user: no id and nothing to forget is left, and items can still be listed."""
     problem = EventProblem(estimator_orig)
@@ -57,6 +60,7 @@ def _stranger(problem, user=0):
     }
 
 
+@forget_check("ids")
 def check_ids_recommend_answers_in_ids(name, estimator_orig):
     """List for each user, in the order asked, unseen items by the score of the pair."""
     problem = EventProblem(estimator_orig)
@@ -111,6 +115,7 @@ def _near(one, other) -> bool:
     return np.abs(one - other).max() <= 1e-5 * max(1.0, np.abs(other).max())
 
 
+@forget_check("ids")
 def check_ids_new_users_are_folded_in(name, estimator_orig):
     """``recommend(events)`` serves users that ``fit`` never saw, and remembers nothing of them."""
     problem = EventProblem(estimator_orig)
@@ -154,6 +159,7 @@ def _folded_rows(model, problem):
     return model.decision_function(problem.events)[np.ix_(rows, columns)]
 
 
+@forget_check("ids")
 def check_ids_order_and_kind_are_irrelevant(name, estimator_orig):
     """Whatever the order of events and the kind of their table: the same scores."""
     problem = EventProblem(estimator_orig)
@@ -173,6 +179,7 @@ def check_ids_order_and_kind_are_irrelevant(name, estimator_orig):
         require(_same(_scores(model, problem), states[1]), f"{what} forgets differently")
 
 
+@forget_check("ids")
 def check_ids_request_forms(name, estimator_orig):
     """Forget the same for an id given alone, in a list, an array, a set or a series."""
     problem = EventProblem(estimator_orig)

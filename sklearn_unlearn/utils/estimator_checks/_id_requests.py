@@ -15,6 +15,11 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     EventProblem,
     rows_of,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
+from sklearn_unlearn.utils.estimator_checks._request_checks import (
+    check_forget_invalid_requests_are_atomic,
+    check_forget_unknown_is_named,
+)
 
 
 def invalid_requests(problem):
@@ -39,6 +44,7 @@ def invalid_requests(problem):
     yield "one good part and one bad", {"users": users[:1], "items": ["a book"]}, TypeError
 
 
+@forget_check("ids", instead_of=check_forget_invalid_requests_are_atomic)
 def check_ids_invalid_requests_are_atomic(name, estimator_orig):
     """Refuse a bad request with TypeError or ValueError, and change no bit of the model."""
     problem = EventProblem(estimator_orig)
@@ -64,6 +70,7 @@ def check_ids_invalid_requests_are_atomic(name, estimator_orig):
         )
 
 
+@forget_check("ids", instead_of=check_forget_unknown_is_named)
 def check_ids_unknown_is_named(name, estimator_orig):
     """Name an id that is not known, or the row of an event that is not, and change no bit."""
     problem = EventProblem(estimator_orig)
@@ -104,6 +111,7 @@ def _scores(model, problem):
     return model.predict_pairs(problem.events).tolist()
 
 
+@forget_check("ids")
 def check_ids_failures_change_nothing(name, estimator_orig):
     """Whatever step of a ``fit`` fails, the estimator stays fitted as it was, bit for bit."""
     problem = EventProblem(estimator_orig)
@@ -142,6 +150,7 @@ def _last_step(model):
     return steps[-1] if steps else None
 
 
+@forget_check("steps")
 def check_ids_row_wise_steps_are_refused(name, estimator_orig):
     """Refuse, in ``fit``, a step in which one value acts on others."""
     problem = EventProblem(estimator_orig)
@@ -152,6 +161,7 @@ def check_ids_row_wise_steps_are_refused(name, estimator_orig):
     )
 
 
+@forget_check("memory")
 def check_ids_memory_is_refused(name, estimator_orig):
     """Refuse, in ``fit``, a cache of fitted steps: forgetting could not reach it."""
     problem = EventProblem(estimator_orig)

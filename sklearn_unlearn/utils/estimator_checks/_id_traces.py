@@ -31,6 +31,7 @@ from sklearn_unlearn.utils.estimator_checks._ids import (
     is_known,
     places_of_id,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
 def require_erased(model, one, what):
@@ -49,6 +50,7 @@ def require_erased(model, one, what):
     require(fingerprint(model) == before, f"{what}, forgotten again, must change no bit")
 
 
+@forget_check("ids")
 def check_ids_are_erased(name, estimator_orig):
     """After ``forget(users=...)`` the id is in no memory and no pickle, and unknown."""
     problem = EventProblem(estimator_orig)
@@ -62,6 +64,7 @@ def check_ids_are_erased(name, estimator_orig):
         require(all(is_known(model, other) for other in others), f"{name} erased ids of others")
 
 
+@forget_check("ids")
 def check_ids_of_events_and_of_users_agree(name, estimator_orig):
     """Forgetting all events of a user is forgetting the user, in every attribute, bit for bit."""
     problem = EventProblem(estimator_orig)
@@ -92,6 +95,7 @@ def _differ(key, one, other):
     return one.get(key) != other.get(key)
 
 
+@forget_check("ids")
 def check_ids_of_emptied_users_are_erased(name, estimator_orig):
     """Users of whom nothing is left lose their ids, by whatever request; items keep theirs."""
     problem = EventProblem(estimator_orig)
@@ -116,6 +120,7 @@ def check_ids_of_emptied_users_are_erased(name, estimator_orig):
         )
 
 
+@forget_check("ids")
 def check_ids_are_not_shown(name, estimator_orig):
     """No fitted id is in any text: of the model, its report, its errors, its warnings."""
     problem = EventProblem(estimator_orig)
@@ -207,6 +212,7 @@ def _bad_calls(model, problem):
     yield "missing id", "", lambda: twin.fit({**events, user: [*events[user][:-1], None]})
 
 
+@forget_check("ids")
 def check_ids_input_is_not_aliased(name, estimator_orig):
     """Never write to a table; changing it after ``fit`` does not reach the model."""
     problem = EventProblem(estimator_orig)

@@ -18,8 +18,10 @@ from sklearn_unlearn.utils.estimator_checks._check_data import (
     require_same,
     score_table,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
+@forget_check("outcome")
 def check_forget_equals_refit(name, estimator_orig):
     """After ``forget`` the model scores like one refitted on what remains."""
     problem = Problem(estimator_orig)
@@ -40,6 +42,7 @@ def check_forget_equals_refit(name, estimator_orig):
     )
 
 
+@forget_check("outcome")
 def check_forget_sequential_equals_batch(name, estimator_orig):
     """End where one batch ends when requests come one by one."""
     problem = Problem(estimator_orig)
@@ -51,6 +54,7 @@ def check_forget_sequential_equals_batch(name, estimator_orig):
     require_close(model, batch, start, f"{name}.forget one by one against a batch")
 
 
+@forget_check("outcome")
 def check_forget_order_is_irrelevant(name, estimator_orig):
     """End in one place whatever the order of two requests."""
     problem = Problem(estimator_orig)
@@ -64,6 +68,7 @@ def check_forget_order_is_irrelevant(name, estimator_orig):
     require_close(one, other, start, f"{name}.forget in another order")
 
 
+@forget_check("outcome")
 def check_forget_user(name, estimator_orig):
     """Forget a whole user like a refit that finds its row empty."""
     problem = Problem(estimator_orig)
@@ -73,6 +78,7 @@ def check_forget_user(name, estimator_orig):
     require_close(model, refit, start, f"{name}.forget(users=...) against a refit")
 
 
+@forget_check("outcome")
 def check_forget_item(name, estimator_orig):
     """Forget a whole item like a refit that finds its column empty."""
     problem = Problem(estimator_orig)
@@ -82,6 +88,7 @@ def check_forget_item(name, estimator_orig):
     require_close(model, refit, start, f"{name}.forget(items=...) against a refit")
 
 
+@forget_check("outcome")
 def check_forget_everything(name, estimator_orig):
     """Forget everything, and still answer, every user alike."""
     problem = Problem(estimator_orig)
@@ -106,6 +113,7 @@ def check_forget_everything(name, estimator_orig):
     require(fingerprint(model) == before, f"{name} has nothing left to forget")
 
 
+@forget_check("outcome")
 def check_forget_is_deterministic(name, estimator_orig):
     """Two equal models that forget the same are equal, bit for bit."""
     problem = Problem(estimator_orig)
@@ -116,6 +124,7 @@ def check_forget_is_deterministic(name, estimator_orig):
     require(np.array_equal(*tables), f"{name}.forget with a fixed random_state must be repeatable")
 
 
+@forget_check("outcome")
 def check_forget_random_states(name, estimator_orig):
     """``forget`` works with every form of ``random_state`` and draws from none of them."""
     keys = random_states(estimator_orig)
@@ -145,6 +154,7 @@ def _states(model):
     return repr((np.random.get_state(legacy=True), own))  # full arrays do not matter: pos moves
 
 
+@forget_check("outcome")
 def check_refit_after_forget_is_fresh(name, estimator_orig):
     """``fit`` after ``forget`` starts from nothing, and leaves no report of the old request."""
     problem = Problem(estimator_orig)
@@ -162,6 +172,7 @@ def check_refit_after_forget_is_fresh(name, estimator_orig):
     )
 
 
+@forget_check("outcome")
 def check_forget_dense_equals_sparse(name, estimator_orig):
     """Dense and sparse input, whatever its layout, lead to the same forgotten model."""
     problem = Problem(estimator_orig)

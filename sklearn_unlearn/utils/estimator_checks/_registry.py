@@ -1,138 +1,134 @@
-"""Which checks there are, and for whom."""
+"""Registry of the checks: decorators that enter a check, and selections of what was entered."""
 
 from __future__ import annotations
 
-from sklearn_unlearn.utils.estimator_checks._emptying import (
-    check_forget_until_nothing_is_left,
-    check_ids_forget_until_nothing_is_left,
-)
-from sklearn_unlearn.utils.estimator_checks._id_answers import (
-    check_ids_forget_everything,
-    check_ids_new_users_are_folded_in,
-    check_ids_order_and_kind_are_irrelevant,
-    check_ids_recommend_answers_in_ids,
-    check_ids_request_forms,
-)
-from sklearn_unlearn.utils.estimator_checks._id_requests import (
-    check_ids_failures_change_nothing,
-    check_ids_invalid_requests_are_atomic,
-    check_ids_memory_is_refused,
-    check_ids_row_wise_steps_are_refused,
-    check_ids_unknown_is_named,
-)
-from sklearn_unlearn.utils.estimator_checks._id_traces import (
-    check_ids_are_erased,
-    check_ids_are_not_shown,
-    check_ids_input_is_not_aliased,
-    check_ids_of_emptied_users_are_erased,
-    check_ids_of_events_and_of_users_agree,
-)
-from sklearn_unlearn.utils.estimator_checks._outcome import (
-    check_forget_dense_equals_sparse,
-    check_forget_equals_refit,
-    check_forget_everything,
-    check_forget_is_deterministic,
-    check_forget_item,
-    check_forget_order_is_irrelevant,
-    check_forget_random_states,
-    check_forget_sequential_equals_batch,
-    check_forget_user,
-    check_refit_after_forget_is_fresh,
-)
-from sklearn_unlearn.utils.estimator_checks._request_checks import (
-    check_forget_empty_request,
-    check_forget_invalid_requests_are_atomic,
-    check_forget_is_idempotent,
-    check_forget_keeps_shapes,
-    check_forget_leaves_params,
-    check_forget_request_forms,
-    check_forget_returns_self,
-    check_forget_unfitted,
-    check_forget_unknown_is_named,
-)
-from sklearn_unlearn.utils.estimator_checks._serving import (
-    check_concurrent_forgets_are_all_applied,
-    check_forget_tags,
-    check_forgotten_item_is_recommendable,
-    check_recommend_during_forget_is_never_torn,
-    check_recommend_follows_scores_after_forget,
-)
-from sklearn_unlearn.utils.estimator_checks._traces import (
-    check_forget_copies_are_isolated,
-    check_forget_input_is_not_aliased,
-    check_forget_leaves_nothing_in_memory,
-    check_forget_leaves_nothing_in_pickle,
-    check_forget_leaves_nothing_stale,
-    check_forget_on_read_only_memmap,
-    check_forget_pickle_round_trip,
-    check_forget_report_holds_no_data,
-    check_forget_shows_no_ids,
-    check_forget_writes_nothing_in_place,
-)
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-__all__ = ["CHECKS", "CHECKS_OF_PARAMETERS", "ID_CHECKS", "IN_IDS"]
+__all__ = [
+    "checks_by_ids",
+    "checks_by_positions",
+    "encoder_check",
+    "encoder_checks",
+    "forget_check",
+    "public_checks",
+]
 
-CHECKS = (
-    check_forget_dense_equals_sparse,
-    check_forget_equals_refit,
-    check_forget_everything,
-    check_forget_is_deterministic,
-    check_forget_item,
-    check_forget_order_is_irrelevant,
-    check_forget_random_states,
-    check_forget_sequential_equals_batch,
-    check_forget_until_nothing_is_left,
-    check_forget_user,
-    check_refit_after_forget_is_fresh,
-    check_forget_empty_request,
-    check_forget_invalid_requests_are_atomic,
-    check_forget_is_idempotent,
-    check_forget_keeps_shapes,
-    check_forget_leaves_params,
-    check_forget_request_forms,
-    check_forget_returns_self,
-    check_forget_unfitted,
-    check_forget_unknown_is_named,
-    check_concurrent_forgets_are_all_applied,
-    check_forget_tags,
-    check_forgotten_item_is_recommendable,
-    check_recommend_during_forget_is_never_torn,
-    check_recommend_follows_scores_after_forget,
-    check_forget_copies_are_isolated,
-    check_forget_input_is_not_aliased,
-    check_forget_leaves_nothing_in_memory,
-    check_forget_leaves_nothing_in_pickle,
-    check_forget_leaves_nothing_stale,
-    check_forget_on_read_only_memmap,
-    check_forget_pickle_round_trip,
-    check_forget_report_holds_no_data,
-    check_forget_shows_no_ids,
-    check_forget_writes_nothing_in_place,
-)
+Check = Callable[[str, Any], None]
 
-# What asks about positions as such has a version of its own for estimators that take events.
-IN_IDS = {
-    check_forget_everything: check_ids_forget_everything,
-    check_forget_until_nothing_is_left: check_ids_forget_until_nothing_is_left,
-    check_forget_invalid_requests_are_atomic: check_ids_invalid_requests_are_atomic,
-    check_forget_unknown_is_named: check_ids_unknown_is_named,
-}
+# The order in which the checks are run: by what they are about, then by name. By name, so that the
+# order does not depend on which module is imported first.
+_SUBJECTS = ("outcome", "request", "serving", "traces", "ids", "steps", "memory")
+_BY_IDS_ALONE = ("ids", "steps", "memory")
+_PARAMETERS = ("steps", "memory")
 
-ID_CHECKS = (
-    check_ids_are_erased,
-    check_ids_are_not_shown,
-    check_ids_failures_change_nothing,
-    check_ids_input_is_not_aliased,
-    check_ids_new_users_are_folded_in,
-    check_ids_of_emptied_users_are_erased,
-    check_ids_of_events_and_of_users_agree,
-    check_ids_order_and_kind_are_irrelevant,
-    check_ids_recommend_answers_in_ids,
-    check_ids_request_forms,
-)
 
-# Checks of what only some estimators have, by the name of that parameter.
-CHECKS_OF_PARAMETERS = {
-    "steps": check_ids_row_wise_steps_are_refused,
-    "memory": check_ids_memory_is_refused,
-}
+class _Entry(NamedTuple):
+    subject: str
+    check: Check
+    instead_of: Check | None
+
+
+_FORGET_CHECKS: dict[str, _Entry] = {}
+_ENCODER_CHECKS: dict[str, Check] = {}
+
+
+def forget_check(subject: str, instead_of: Check | None = None) -> Callable[[Check], Check]:
+    """Enter a check of an estimator that forgets; the function itself stays as it is.
+
+    Parameters
+    ----------
+    subject : {"outcome", "request", "serving", "traces", "ids", "steps", "memory"}
+        What the check is about. The first four are for every estimator, ``"ids"`` for those that
+        take events with ids (their tag ``input_tags.two_d_array`` is False), ``"steps"`` and
+        ``"memory"`` for those among them that have the parameter of that name.
+
+    instead_of : callable, default=None
+        The check of positions whose place this one takes for estimators that take ids.
+
+    Returns
+    -------
+    decorator : callable
+        For a function of the name to show and the estimator.
+
+    Raises
+    ------
+    ValueError
+        If the subject is unknown, or a check of that name is there already.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.utils.estimator_checks._registry import forget_check
+    >>> forget_check("weather")
+    Traceback (most recent call last):
+    ...
+    ValueError: forget_check got subject 'weather'; expected one of outcome, request, ...
+    """
+    if subject not in _SUBJECTS:
+        raise ValueError(
+            f"forget_check got subject {subject!r}; expected one of {', '.join(_SUBJECTS)}. Pass "
+            "one of them, or add a new one to the registry at its place in the order."
+        )
+
+    def enter(check: Check) -> Check:
+        _require_new(check)
+        _FORGET_CHECKS[check.__name__] = _Entry(subject, check, instead_of)
+        return check
+
+    return enter
+
+
+def encoder_check(check: Check) -> Check:
+    """Enter a check of an encoder alone; they are run in the order of their definition."""
+    _require_new(check)
+    _ENCODER_CHECKS[check.__name__] = check
+    return check
+
+
+def _require_new(check: Check) -> None:
+    if check.__name__ in public_checks():
+        raise ValueError(
+            f"{check.__name__} is registered twice; expected each check once. Rename one of the "
+            "two functions."
+        )
+
+
+def public_checks() -> dict[str, Check]:
+    """Return every check by its name."""
+    return {name: entry.check for name, entry in _FORGET_CHECKS.items()} | _ENCODER_CHECKS
+
+
+def encoder_checks() -> list[Check]:
+    """Return the checks of an encoder, in their order."""
+    return list(_ENCODER_CHECKS.values())
+
+
+def _in_order() -> list[_Entry]:
+    def key(entry: _Entry) -> tuple[int, str]:
+        return _SUBJECTS.index(entry.subject), entry.check.__name__
+
+    return sorted(_FORGET_CHECKS.values(), key=key)
+
+
+def checks_by_positions() -> list[Check]:
+    """Return the checks of an estimator that takes positions, in their order."""
+    return [entry.check for entry in _in_order() if entry.subject not in _BY_IDS_ALONE]
+
+
+def checks_by_ids(parameters: Any) -> list[tuple[Check, bool]]:
+    """Return the checks of an estimator that takes ids, each with whether it speaks positions.
+
+    Parameters
+    ----------
+    parameters : container of str
+        Names of the estimator's parameters.
+    """
+    entries = _in_order()
+    versions = {e.instead_of: e.check for e in entries if e.instead_of is not None}
+    of_positions = checks_by_positions()
+    selected = [(versions.get(check, check), check not in versions) for check in of_positions]
+    for subject, check, instead_of in entries:
+        asked = subject not in _PARAMETERS or subject in parameters
+        if subject in _BY_IDS_ALONE and instead_of is None and asked:
+            selected.append((check, False))
+    return selected

@@ -24,8 +24,10 @@ from sklearn_unlearn.utils.estimator_checks._check_data import (
     require_same,
     score_table,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
+@forget_check("request")
 def check_forget_unfitted(name, estimator_orig):
     """Raise NotFittedError before ``fit``."""
     try:
@@ -35,6 +37,7 @@ def check_forget_unfitted(name, estimator_orig):
     raise AssertionError(f"{name}.forget before fit must raise NotFittedError")
 
 
+@forget_check("request")
 def check_forget_returns_self(name, estimator_orig):
     """``forget`` returns the estimator itself, also for an empty request."""
     problem = Problem(estimator_orig)
@@ -43,6 +46,7 @@ def check_forget_returns_self(name, estimator_orig):
     require(model.forget([]) is model, f"{name}.forget of an empty request must return self")
 
 
+@forget_check("request")
 def check_forget_leaves_params(name, estimator_orig):
     """``forget`` sets no hyper-parameter, and a clone of the model is not fitted."""
     problem = Problem(estimator_orig)
@@ -72,6 +76,7 @@ def _is(one, other) -> bool:
     )
 
 
+@forget_check("request")
 def check_forget_keeps_shapes(name, estimator_orig):
     """Every fitted array keeps shape and dtype, and scores keep a cell for each user and item."""
     problem = Problem(estimator_orig)
@@ -93,6 +98,7 @@ def check_forget_keeps_shapes(name, estimator_orig):
     require(model.n_features_in_ == N_ITEMS, f"{name}.forget must keep n_features_in_")
 
 
+@forget_check("request")
 def check_forget_request_forms(name, estimator_orig):
     """Every form of one request leads to one state, and no form is written to."""
     problem = Problem(estimator_orig)
@@ -169,6 +175,7 @@ INVALID_REQUESTS = {
 }
 
 
+@forget_check("request")
 def check_forget_invalid_requests_are_atomic(name, estimator_orig):
     """Refuse a bad request with TypeError or ValueError, and change no bit of the model."""
     problem = Problem(estimator_orig)
@@ -194,6 +201,7 @@ def check_forget_invalid_requests_are_atomic(name, estimator_orig):
         )
 
 
+@forget_check("request")
 def check_forget_unknown_is_named(name, estimator_orig):
     """Name a pair never trained on in an UnknownInteractionError, and change no bit."""
     problem = Problem(estimator_orig)
@@ -216,6 +224,7 @@ def check_forget_unknown_is_named(name, estimator_orig):
     require_same(model, reference, f"{name}.forget must ignore unknown pairs with missing='ignore'")
 
 
+@forget_check("request")
 def check_forget_is_idempotent(name, estimator_orig):
     """Repeating a request with ``missing="ignore"`` changes no bit; with "raise" it raises."""
     problem = Problem(estimator_orig)
@@ -237,6 +246,7 @@ def check_forget_is_idempotent(name, estimator_orig):
             raise AssertionError(f"{name}.forget, repeated, must raise with missing='raise'")
 
 
+@forget_check("request")
 def check_forget_empty_request(name, estimator_orig):
     """Change no bit for an empty request."""
     problem = Problem(estimator_orig)

@@ -10,12 +10,10 @@ from sklearn.utils import get_tags
 
 from sklearn_unlearn.utils._tags import get_forget_tags
 from sklearn_unlearn.utils.estimator_checks._by_ids import ByIds
-from sklearn_unlearn.utils.estimator_checks._encoder import ENCODER_CHECKS
 from sklearn_unlearn.utils.estimator_checks._registry import (
-    CHECKS,
-    CHECKS_OF_PARAMETERS,
-    ID_CHECKS,
-    IN_IDS,
+    checks_by_ids,
+    checks_by_positions,
+    encoder_checks,
 )
 
 __all__ = [
@@ -59,18 +57,12 @@ def yield_forget_checks(estimator: Any) -> Iterator[tuple[str, Callable[[], None
     """
     label = type(estimator).__name__
     if get_tags(estimator).input_tags.two_d_array:
-        for check in CHECKS:
+        for check in checks_by_positions():
             yield check.__name__, partial(check, label, estimator)
         return
-    for check in CHECKS:
-        if check in IN_IDS:
-            yield IN_IDS[check].__name__, partial(IN_IDS[check], label, estimator)
-        else:
-            yield check.__name__, partial(check, label, ByIds(estimator))
-    params = estimator.get_params(deep=False)
-    of_params = (check for name, check in CHECKS_OF_PARAMETERS.items() if name in params)
-    for check in (*ID_CHECKS, *of_params):
-        yield check.__name__, partial(check, label, estimator)
+    for check, speaks_positions in checks_by_ids(estimator.get_params(deep=False)):
+        asked = ByIds(estimator) if speaks_positions else estimator
+        yield check.__name__, partial(check, label, asked)
 
 
 def check_forgetting(estimator: Any) -> list[str]:
@@ -145,9 +137,10 @@ def check_encoder(encoder: Any) -> list[str]:
             f"{type(encoder).__name__} has no encode_pairs; expected an encoder of events. Derive "
             "from InteractionEncoder."
         )
-    for check in ENCODER_CHECKS:
+    checks = encoder_checks()
+    for check in checks:
         check(type(encoder).__name__, encoder)
-    return [check.__name__ for check in ENCODER_CHECKS]
+    return [check.__name__ for check in checks]
 
 
 def parametrize_with_forget_checks(estimators: Iterable[Any]) -> Any:

@@ -20,8 +20,10 @@ from sklearn_unlearn.utils.estimator_checks._check_data import (
     require_close,
     score_table,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
+@forget_check("serving")
 def check_forget_tags(name, estimator_orig):
     """Declare a recommender, and say what it forgets and whether exactly."""
     tags, forget_tags = get_tags(estimator_orig), get_forget_tags(estimator_orig)
@@ -38,6 +40,7 @@ def check_forget_tags(name, estimator_orig):
         )
 
 
+@forget_check("serving")
 def check_forgotten_item_is_recommendable(name, estimator_orig):
     """Recommend what was forgotten: nothing remembers it in order to hide it."""
     problem = Problem(estimator_orig)
@@ -58,6 +61,7 @@ def check_forgotten_item_is_recommendable(name, estimator_orig):
     )
 
 
+@forget_check("serving")
 def check_recommend_follows_scores_after_forget(name, estimator_orig):
     """After ``forget``, lists are sorted by the scores that ``predict_pairs`` gives."""
     problem = Problem(estimator_orig)
@@ -94,6 +98,7 @@ def _matches(answer, expected) -> bool:
     )
 
 
+@forget_check("serving")
 def check_recommend_during_forget_is_never_torn(name, estimator_orig):
     """Whatever is read while ``forget`` runs is the state before or the state after."""
     problem = Problem(estimator_orig)
@@ -139,6 +144,7 @@ def _read_while_forgetting(name, model, problem, states):
     require(not torn, f"{name} gave torn answers during forget: {sorted(set(torn))}")
 
 
+@forget_check("serving")
 def check_concurrent_forgets_are_all_applied(name, estimator_orig):
     """Apply requests from several threads one after the other, and lose none."""
     problem = Problem(estimator_orig)

@@ -21,6 +21,7 @@ from sklearn_unlearn.utils.estimator_checks._check_data import (
     score_table,
     stored_as,
 )
+from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 from sklearn_unlearn.utils.estimator_checks._walk import (
     count_found,
     memory_of,
@@ -42,6 +43,7 @@ def _forget_in_three_ways(model, problem):
     return model, problem.dense[(problem.dense != 0) & (rest == 0)], rest
 
 
+@forget_check("traces")
 def check_forget_pickle_round_trip(name, estimator_orig):
     """Forget from a pickled model like from the original, before and after a request."""
     problem = Problem(estimator_orig)
@@ -55,6 +57,7 @@ def check_forget_pickle_round_trip(name, estimator_orig):
         model.forget(**request)
 
 
+@forget_check("traces")
 def check_forget_leaves_nothing_in_pickle(name, estimator_orig):
     """No forgotten value and no forgotten cell is in a pickle, in any width or byte order."""
 
@@ -84,6 +87,7 @@ def _found_twice(estimator, look):
     return min(found, look(Problem(estimator, seed=1))) if found else 0
 
 
+@forget_check("traces")
 def check_forget_leaves_nothing_in_memory(name, estimator_orig):
     """No forgotten value and no forgotten cell is in anything the model keeps alive.
 
@@ -108,6 +112,7 @@ def _require_no_cells(name, model, rest, where):
     require(not stale, f"{name}: {len(stale)} forgotten cells are in matrices in its {where}")
 
 
+@forget_check("traces")
 def check_forget_leaves_nothing_stale(name, estimator_orig):
     """Every attribute that a refit would set otherwise has changed, private ones included."""
     problem = Problem(estimator_orig)
@@ -134,6 +139,7 @@ def _hashes(model):
     }
 
 
+@forget_check("traces")
 def check_forget_writes_nothing_in_place(name, estimator_orig):
     """No array that the model held before the request is written to: a reader may be using it."""
     problem = Problem(estimator_orig)
@@ -148,6 +154,7 @@ def check_forget_writes_nothing_in_place(name, estimator_orig):
     )
 
 
+@forget_check("traces")
 def check_forget_input_is_not_aliased(name, estimator_orig):
     """X is never written to, and changing X after ``fit`` does not reach the model."""
     problem = Problem(estimator_orig)
@@ -164,6 +171,7 @@ def check_forget_input_is_not_aliased(name, estimator_orig):
         )
 
 
+@forget_check("traces")
 def check_forget_copies_are_isolated(name, estimator_orig):
     """``forget`` on a deep or shallow copy leaves the original as it was, bit for bit."""
     problem = Problem(estimator_orig)
@@ -175,6 +183,7 @@ def check_forget_copies_are_isolated(name, estimator_orig):
         require(same, f"{name}: forget on a {make.__name__} must not reach the original")
 
 
+@forget_check("traces")
 def check_forget_on_read_only_memmap(name, estimator_orig):
     """Forget from ``joblib.load(mmap_mode="r")`` as from a model in memory."""
     problem = Problem(estimator_orig)
@@ -194,6 +203,7 @@ def check_forget_on_read_only_memmap(name, estimator_orig):
         del mapped
 
 
+@forget_check("traces")
 def check_forget_report_holds_no_data(name, estimator_orig):
     """``forget_report_`` says what was done in scalars: no ids, pairs, values or arrays."""
     problem = Problem(estimator_orig)
@@ -230,6 +240,7 @@ def _is_scalar(value) -> bool:
     return value is None or isinstance(value, str | Number | np.generic)
 
 
+@forget_check("traces")
 def check_forget_shows_no_ids(name, estimator_orig):
     """Neither ``repr`` nor the HTML of a model or its report grows with what was forgotten."""
     problem = Problem(estimator_orig)
