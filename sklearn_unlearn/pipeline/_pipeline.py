@@ -14,7 +14,7 @@ from sklearn_unlearn.pipeline._verbs import RecommenderVerbs, last_has
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.utils._state import refuse_loaded
 from sklearn_unlearn.utils._tags import Tags, get_forget_tags, with_forget_tags
-from sklearn_unlearn.utils._verbs import snapshot
+from sklearn_unlearn.utils._verbs import restored_on_failure, snapshot
 
 __all__ = ["RecommenderPipeline", "make_recommender_pipeline"]
 
@@ -114,16 +114,11 @@ class RecommenderPipeline(RecommenderVerbs, Pipeline):
         check_memory(self.memory)
         self._check_steps()
         steps = [step for _, step in self.steps if not is_skipped(step)]
-        before = [step.__dict__.copy() for step in steps]
-        try:
+        with restored_on_failure(*steps):
             for step in steps[:-1]:
                 if hasattr(step, "set_output"):
                     step.set_output(transform="default")  # no frame can hold the sparse matrix
             return super().fit(X, y, **params)
-        except BaseException:
-            for step, attributes in zip(steps, before, strict=True):
-                step.__dict__ = attributes
-            raise
 
     @last_has("transform")
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:

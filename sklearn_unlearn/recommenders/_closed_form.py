@@ -15,7 +15,7 @@ from sklearn_unlearn.base import CELLS_AT_ONCE, ForgetMixin, RecommenderMixin
 from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _fit_context
-from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow
+from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow, restored_on_failure
 
 __all__ = ["ClosedFormModel"]
 
@@ -54,17 +54,13 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
         ValueError
             If X holds NaN, infinity or negative values, or no interaction at all.
         """
-        before = self.__dict__.copy()
-        try:
+        with restored_on_failure(self):
             data = self._check_training_data(X, sample_weight)
             with refusing_overflow(self), self._threads():
                 state = self._learn(data)
             refuse_not_finite(self, state)
-        except BaseException:
-            self.__dict__ = before
-            raise
-        self.__dict__.pop("forget_report_", None)
-        self.__dict__.update(state, _interactions=data)
+            self.__dict__.pop("forget_report_", None)
+            self.__dict__.update(state, _interactions=data)
         return self
 
     def score(self, X: Any, y: Any = None) -> float:

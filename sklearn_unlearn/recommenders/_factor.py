@@ -35,7 +35,7 @@ from sklearn_unlearn.solvers._gauge import canonical_rotation
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
-from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow
+from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow, restored_on_failure
 
 __all__ = [
     "FactorModel",
@@ -96,16 +96,12 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         NotConvergedWarning
             If `max_iter` steps did not reach `tol`, or ended at a saddle point.
         """
-        before = self.__dict__.copy()
-        try:
+        with restored_on_failure(self):
             with self._threads():
                 state = self._fit(X, sample_weight)
-        except BaseException:
-            self.__dict__ = before
-            raise
-        for name in ("forget_report_", "_taken_over"):
-            self.__dict__.pop(name, None)
-        self.__dict__.update(state)
+            for name in ("forget_report_", "_taken_over"):
+                self.__dict__.pop(name, None)
+            self.__dict__.update(state)
         return self
 
     def _fit(self, X, sample_weight) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from sklearn_unlearn.sharding._tasks import fit_shards, forget_in_shards
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._tags import get_forget_tags, with_forget_tags
+from sklearn_unlearn.utils._verbs import restored_on_failure
 
 __all__ = ["ShardedRecommender"]
 
@@ -212,16 +213,12 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
                 f"fit got the parameters {', '.join(unknown)}; expected sample_weight or none. "
                 "Set other parameters on the estimator."
             )
-        before = self.__dict__.copy()
-        try:
+        with restored_on_failure(self):
             with self._threads():
                 state = self._fit(X, **fit_params)
-        except BaseException:
-            self.__dict__ = before
-            raise
-        for name in ("forget_report_", "attention_", "_familiarity"):
-            self.__dict__.pop(name, None)
-        self.__dict__.update(state)
+            for name in ("forget_report_", "attention_", "_familiarity"):
+                self.__dict__.pop(name, None)
+            self.__dict__.update(state)
         return self
 
     def _fit(self, X: Any, sample_weight: Any = None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ __all__ = [
     "lock_of",
     "refuse_not_finite",
     "refusing_overflow",
+    "restored_on_failure",
     "snapshot",
 ]
 
@@ -95,6 +96,36 @@ def snapshot(model: Any) -> Any:
     view = object.__new__(type(model))
     view.__dict__ = model.__dict__.copy()
     return view
+
+
+@contextmanager
+def restored_on_failure(*models: Any) -> Iterator[None]:
+    """Give objects back the attributes that they had, whatever exception leaves the block.
+
+    The old values stay alive until the block ends. An update of the attributes belongs inside it:
+    no destructor can then run in the middle of the update.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn_unlearn.utils._verbs import restored_on_failure
+    >>> model = Ridge(alpha=2.0)
+    >>> with restored_on_failure(model):
+    ...     model.alpha = 3.0
+    ...     raise ValueError("no interaction")
+    Traceback (most recent call last):
+    ...
+    ValueError: no interaction
+    >>> model.alpha
+    2.0
+    """
+    before = [model.__dict__.copy() for model in models]
+    try:
+        yield
+    except BaseException:
+        for model, attributes in zip(models, before, strict=True):
+            model.__dict__ = attributes
+        raise
 
 
 class _Limits:

@@ -1,15 +1,16 @@
-"""Locks in a forked child, where the thread that held them is not."""
+"""Locks in a forked child, where the thread that held them is not; attributes after a failure."""
 
 import multiprocessing
 import os
 import threading
+import weakref
 
 import pytest
 
 from sklearn_unlearn import ItemKNN
 from sklearn_unlearn.metrics import make_forget_scorer
 from sklearn_unlearn.utils import _verbs
-from sklearn_unlearn.utils._verbs import lock_of
+from sklearn_unlearn.utils._verbs import lock_of, restored_on_failure
 
 X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
 
@@ -92,3 +93,36 @@ def test_the_parent_keeps_its_locks():
         os._exit(0 if lock_of(model) is not before else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert lock_of(model) is before
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, StopIteration, GeneratorExit])
+def test_a_failure_gives_every_object_its_attributes_back(error):
+    models = [ItemKNN(n_neighbors=n) for n in (3, 4)]
+    before = [vars(model).copy() for model in models]
+    with pytest.raises(error, match=r"^here$"), restored_on_failure(*models):
+        models[0].n_neighbors = 5
+        models[1].extra_ = 1
+        del models[1].n_neighbors
+        raise error("here")
+    assert [vars(model) for model in models] == before
+
+
+def test_without_a_failure_the_changes_stay():
+    model = ItemKNN(n_neighbors=3)
+    own = vars(model)
+    with restored_on_failure(model):
+        model.n_neighbors = 5
+    assert model.n_neighbors == 5 and vars(model) is own
+
+
+def test_what_an_update_replaces_lives_until_the_block_ends():
+    class Value:
+        pass
+
+    model = ItemKNN()
+    model.old_ = Value()
+    old = weakref.ref(model.old_)
+    with restored_on_failure(model):
+        model.old_ = None
+        assert old() is not None
+    assert old() is None
