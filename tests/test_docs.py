@@ -79,6 +79,18 @@ def test_layer_table_is_the_one_that_is_enforced():
     assert told == LAYER_OF
 
 
+def test_layers_of_the_picture_are_the_ones_that_are_enforced():
+    text = (DOCS / "_static" / "forget.svg").read_text(encoding="utf-8")
+    told = {}
+    for section in text.split('class="step"')[0].split('font-weight="bold"')[1:]:
+        label, *rooms = re.findall(r">([^<>\n]+)</text>", section)
+        layer = SIDE if label == "side" else int(label[1:])
+        names = re.findall(r"\w+", " ".join(rooms).split(":")[0])
+        told |= dict.fromkeys(names, layer)
+    kept_for_later = {"audit", "plotting"}
+    assert told == {room: at for room, at in LAYER_OF.items() if room not in kept_for_later}
+
+
 def test_every_guarantee_is_explained():
     text = (DOCS / "user_guide" / "guarantees.md").read_text(encoding="utf-8")
     assert set(re.findall(r'^\| `"([\w-]+)"` \|', text, re.M)) == set(GUARANTEES)
