@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sklearn_unlearn.benchmarks.commands import _any as _run
+from sklearn_unlearn.benchmarks.commands import _forget
 from sklearn_unlearn.benchmarks.commands._als import run_als
 from sklearn_unlearn.benchmarks.commands._encode import run_encode
 from sklearn_unlearn.benchmarks.commands._exact import run_exact
@@ -165,16 +165,16 @@ def _runner(options: argparse.Namespace, plan: Plan) -> Callable[[], Any]:
             return lambda: run_als(plan, options.requests, rival)
         return lambda: run_scale(plan, sorted({1, *options.factors}), options.expansion, rival)
     if options.command == "forget":
-        return lambda: _run.run_forget(plan, options.requests)
+        return lambda: _forget.run_forget(plan, options.requests)
     if options.command == "batch":
         make_request(f"users-{max(options.sizes)}", X, plan.seed)
-        return lambda: _run.run_batch(plan, options.sizes)
+        return lambda: _forget.run_batch(plan, options.sizes)
     if options.command == "growth":
-        return lambda: _run.run_growth(plan, sorted({1, *options.factors}))
+        return lambda: _forget.run_growth(plan, sorted({1, *options.factors}))
     _check_labels(plan)
     for share in options.shares:
         make_request(f"random-{share}", X, plan.seed)
-    return lambda: _run.run_ifru(plan, options.shares)
+    return lambda: _forget.run_ifru(plan, options.shares)
 
 
 def _check_labels(plan: Plan) -> None:

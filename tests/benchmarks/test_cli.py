@@ -7,7 +7,7 @@ import pytest
 
 from sklearn_unlearn.benchmarks import load_problem, make_request
 from sklearn_unlearn.benchmarks._cli import main
-from sklearn_unlearn.benchmarks.commands import _any as _run
+from sklearn_unlearn.benchmarks.commands import _forget
 from sklearn_unlearn.benchmarks.measure._clocks import Timing
 from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, Plan, Trial
 from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
@@ -112,11 +112,11 @@ def test_the_cost_of_a_batch_is_shared_by_its_requests(monkeypatch):
         asked.append(request)
         return next(timings)
 
-    monkeypatch.setattr(_run, "time_forget", time_forget)
+    monkeypatch.setattr(_forget, "time_forget", time_forget)
     plan = Plan(load_problem("synthetic-120"), None, {"default": None})
     row = {"setting": "default", "batch_size": 2, "seconds": 4.0}
     row |= {"speedup_cold": 3.0, "speedup_cheapest": None, "speedup_warm": 1.0}
-    _run._average_over(row, plan, None, ["a", "b", "c"])
+    _forget._average_over(row, plan, None, ["a", "b", "c"])
     assert asked == ["a", "b", "c"]
     assert row["seconds_per_request"] == 3.0 and row["products_per_request"] == 30.0
     # Refits of 12 and of 4 seconds.

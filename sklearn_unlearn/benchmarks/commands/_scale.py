@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from sklearn_unlearn.benchmarks.commands._any import add_growth
+from sklearn_unlearn.benchmarks.commands._forget import add_growth
 from sklearn_unlearn.benchmarks.data._expand import expand, fractal
 from sklearn_unlearn.benchmarks.data._forget_sets import user_at
 from sklearn_unlearn.benchmarks.measure import _tasks

@@ -1,4 +1,4 @@
-"""Benchmarks of any estimator: each returns records that `_report` writes."""
+"""Commands that time `forget` of any estimator: forget, batch, growth and ifru."""
 
 from __future__ import annotations
 
