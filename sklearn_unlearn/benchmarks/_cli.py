@@ -31,12 +31,17 @@ from sklearn_unlearn.benchmarks.data._forget_sets import make_request
 from sklearn_unlearn.benchmarks.measure._compare import Plan
 from sklearn_unlearn.benchmarks.measure._report import make_document, markdown, to_json
 from sklearn_unlearn.benchmarks.methods._estimators import (
-    check_settings,
+    choose_preset,
     learns_from_positives,
     make_estimator,
-    make_settings,
 )
 from sklearn_unlearn.benchmarks.methods._implicit import Rival
+from sklearn_unlearn.benchmarks.methods._settings import (
+    SETTINGS,
+    check_settings,
+    make_settings,
+    takes_unlearner,
+)
 from sklearn_unlearn.utils._command import check_output
 
 __all__ = ["main"]
@@ -110,15 +115,16 @@ def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
         seed=options.split_seed,
         implicit=learns_from_positives(options.estimator),
     )
-    preset = options.preset or ("synthetic" if options.problem.startswith("synthetic") else "ml")
     estimator = make_estimator(
         options.estimator,
-        preset,
+        choose_preset(options.preset, options.estimator, options.problem),
         _params_of(options),
         labels=problem.labels,
         n_jobs=options.jobs,
         seed=options.seed,
     )
+    if options.settings is None:
+        options.settings = list(SETTINGS) if takes_unlearner(estimator) else ["default"]
     settings = make_settings(options.settings)
     check_settings(settings, estimator)
     plan = Plan(

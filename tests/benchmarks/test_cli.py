@@ -11,7 +11,8 @@ from sklearn_unlearn.benchmarks.commands import _forget
 from sklearn_unlearn.benchmarks.measure._clocks import Timing
 from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, Plan, Trial
 from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
-from sklearn_unlearn.benchmarks.methods._estimators import make_estimator, make_settings
+from sklearn_unlearn.benchmarks.methods._estimators import make_estimator
+from sklearn_unlearn.benchmarks.methods._settings import make_settings
 
 SMALL = ["--problem", "synthetic-120", "--repeats", "2", "--quiet"]
 

@@ -18,8 +18,9 @@ from sklearn.base import clone
 
 from sklearn_unlearn.benchmarks.data._forget_sets import Request, make_request
 from sklearn_unlearn.benchmarks.measure._clocks import Timing, time_fit, time_forget
-from sklearn_unlearn.benchmarks.measure._compare import MAX_LISTS, Plan, certificate_of, quality
+from sklearn_unlearn.benchmarks.measure._compare import Plan
 from sklearn_unlearn.benchmarks.measure._gaps import Gaps
+from sklearn_unlearn.benchmarks.measure._quality import MAX_LISTS, certificate_of, quality
 from sklearn_unlearn.benchmarks.methods._implicit import Rival, factors_of, matrix_for_implicit
 from sklearn_unlearn.metrics import top_k_overlap
 from sklearn_unlearn.recommenders import ALS

@@ -22,8 +22,8 @@ from sklearn_unlearn.benchmarks.data._forget_sets import Request, make_request
 from sklearn_unlearn.benchmarks.measure._clocks import Timing, time_calls
 from sklearn_unlearn.benchmarks.measure._machine import describe_machine, library_versions
 from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
-from sklearn_unlearn.benchmarks.methods._estimators import parse_params
 from sklearn_unlearn.benchmarks.methods._implicit import matrix_for_implicit
+from sklearn_unlearn.benchmarks.methods._import_path import parse_params
 from sklearn_unlearn.metrics import ndcg_at_k, recall_at_k, remaining_gap
 from sklearn_unlearn.recommenders import EASE, GraphFilter, ItemKNN
 

@@ -21,6 +21,7 @@ from sklearn_unlearn.benchmarks.data._forget_sets import (
 )
 from sklearn_unlearn.benchmarks.measure._clocks import forget_peak, model_bytes, time_forget
 from sklearn_unlearn.benchmarks.measure._compare import Plan, Trial
+from sklearn_unlearn.benchmarks.measure._quality import report_of
 
 __all__ = ["add_growth", "run_batch", "run_forget", "run_growth", "run_ifru"]
 
@@ -100,7 +101,7 @@ def run_growth(plan: Plan, factors: list[int]) -> tuple[Records, Records]:
                     "n_interactions": X.nnz,
                     "n_forgotten": len(request.positions),
                     **timing.to_dict(),
-                    "report": timing.result.forget_report_.to_dict(),
+                    "report": report_of(timing.result),
                     "pass_seconds": pass_seconds,
                     "peak_bytes": forget_peak(model, request, strategy),
                     "model_bytes": model_bytes(model),

@@ -18,6 +18,7 @@ from sklearn_unlearn.benchmarks.measure._clocks import time_fit, time_forget
 from sklearn_unlearn.benchmarks.measure._machine import describe_machine, library_versions
 from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks.methods._estimators import (
+    ESTIMATORS,
     is_drawn,
     learns_from_positives,
     make_estimator,
@@ -84,6 +85,11 @@ def _on(device: str) -> Any:
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Problem, Any]:
+    if options.estimator not in ESTIMATORS:
+        raise ValueError(
+            f"Got the estimator {options.estimator!r}; expected one of "
+            f"{', '.join(sorted(ESTIMATORS))}, whose objectives torch computes. Choose from these."
+        )
     implicit = learns_from_positives(options.estimator)
     problem = load_problem(
         options.problem,

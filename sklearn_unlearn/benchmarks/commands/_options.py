@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,18 @@ from sklearn_unlearn.benchmarks.commands._encode import IDS, LIBRARIES
 from sklearn_unlearn.benchmarks.commands._exact import EXACT, EXACT_REQUESTS
 from sklearn_unlearn.benchmarks.commands._gpu import GPU_REQUESTS
 from sklearn_unlearn.benchmarks.commands._scale import EXPANSIONS, SCALE_SETTINGS
+from sklearn_unlearn.benchmarks.commands._values import (
+    count_from,
+    read_copies,
+    read_counts,
+    read_data_path,
+    read_names,
+    read_names_of,
+    read_real,
+    read_share,
+)
 from sklearn_unlearn.benchmarks.data._forget_sets import REQUESTS
-from sklearn_unlearn.benchmarks.methods._estimators import ESTIMATORS, PRESETS, SETTINGS
+from sklearn_unlearn.benchmarks.methods._estimators import ESTIMATORS, PRESETS
 
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
@@ -36,6 +45,12 @@ commands (COMMAND --help lists the options of each):
   encode   time and memory of InteractionEncoder, by library and kind of ids
   exact    models in closed form: speed, and how far from a refit, once and in a row
   gpu      models on the CPU and on a GPU: parity, pace of a product, times
+
+Estimators and settings of forget, growth, batch and ifru are short names or import paths:
+  --estimator mypackage.models:MyModel
+  --settings "default,mypackage.rivals:GradientAscent(n_steps=20)"
+A setting is then any class with unlearn(problem), and an estimator any with fit, forget, recommend
+and predict_pairs.
 """
 
 _PROBLEM = """\
@@ -75,20 +90,20 @@ def make_parser() -> argparse.ArgumentParser:
             _add_estimator(command)
     for name, requests in (("forget", REQUESTS), ("als", ALS_REQUESTS)):
         made[name].add_argument(
-            "--requests", type=_words, default=list(requests), metavar="NAMES",
+            "--requests", type=read_names, default=list(requests), metavar="NAMES",
             help="pair, median-user, heavy-user, users-N, users-P%%, random-P%%; default: all of "
             + ",".join(requests).replace("%", "%%"),
         )  # fmt: skip
     made["growth"].add_argument(
-        "--factors", type=_counts, default=[1, 4, 10], metavar="NUMBERS",
+        "--factors", type=read_counts, default=[1, 4, 10], metavar="NUMBERS",
         help="how many times the interactions (default: 1,4,10)",
     )  # fmt: skip
     made["batch"].add_argument(
-        "--sizes", type=_counts, default=[1, 10, 100], metavar="NUMBERS",
+        "--sizes", type=read_counts, default=[1, 10, 100], metavar="NUMBERS",
         help="users a batch (default: 1,10,100)",
     )  # fmt: skip
     made["ifru"].add_argument(
-        "--shares", type=_words, default=["1%", "2%"], metavar="SHARES",
+        "--shares", type=read_names, default=["1%", "2%"], metavar="SHARES",
         help="labels to flip; those that the file names (n_keep_1pct), else a draw "
         "(default: 1%%,2%%)",
     )  # fmt: skip
@@ -102,7 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_als(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--expand", type=_copies, metavar="USERSxITEMS",
+        "--expand", type=read_copies, metavar="USERSxITEMS",
         help="copy users and items so many times, '8x1' keeps the density: synthetic data",
     )  # fmt: skip
     parser.set_defaults(repeats=15, refit_repeats=3, settings=list(ALS_SETTINGS))
@@ -110,7 +125,7 @@ def _add_als(parser: argparse.ArgumentParser) -> None:
 
 def _add_scale(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--factors", type=_counts, default=[1, 4, 16], metavar="NUMBERS",
+        "--factors", type=read_counts, default=[1, 4, 16], metavar="NUMBERS",
         help="how many times the interactions (default: 1,4,16)",
     )  # fmt: skip
     parser.add_argument(
@@ -125,13 +140,13 @@ def _add_scale(parser: argparse.ArgumentParser) -> None:
 def _add_encode(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     for name, size in (("events", 1_000_000), ("users", 1_000_000), ("items", 100_000)):
-        add(f"--n-{name}", type=_count_from(1), default=size, metavar="NUMBER",
+        add(f"--n-{name}", type=count_from(1), default=size, metavar="NUMBER",
             help="made ones (default: %(default)s)")  # fmt: skip
     for option, known in (("--libraries", LIBRARIES), ("--ids", IDS)):
-        add(option, type=_words_of(known), default=list(known), metavar="NAMES",
+        add(option, type=read_names_of(known), default=list(known), metavar="NAMES",
             help=f"of {','.join(known)} (default: all)")  # fmt: skip
-    add("--repeats", type=_count_from(1), default=3, help="timed calls (default: %(default)s)")
-    add("--seed", type=_count_from(0), default=0, help="of the data (default: 0)")
+    add("--repeats", type=count_from(1), default=3, help="timed calls (default: %(default)s)")
+    add("--seed", type=count_from(0), default=0, help="of the data (default: 0)")
     add("--json", type=Path, metavar="FILE", help="also write everything to a file")
     add("--quiet", action="store_true", help="print no progress")
 
@@ -141,14 +156,14 @@ def _add_exact(parser: argparse.ArgumentParser) -> None:
     _add_problem(parser)
     add("--estimator", choices=sorted(EXACT), default="EASE", help="(default: %(default)s)")
     add("--params", default="", help="of it: 'regularization=300'")
-    add("--requests", type=_words, default=list(EXACT_REQUESTS), metavar="NAMES",
+    add("--requests", type=read_names, default=list(EXACT_REQUESTS), metavar="NAMES",
         help="as for forget; default: " + ",".join(EXACT_REQUESTS).replace("%", "%%"))  # fmt: skip
-    add("--sequence", type=_count_from(0), default=0, metavar="NUMBER",
+    add("--sequence", type=count_from(0), default=0, metavar="NUMBER",
         help="requests one after the other (default: none)")  # fmt: skip
     for name, what in (("repeats", "forgets"), ("refit-repeats", "refits")):
-        add(f"--{name}", type=_count_from(1), default=3, help=f"timed {what} (default: 3)")
-    add("--jobs", type=_count_from(1), default=2, help="threads (default: %(default)s)")
-    add("--seed", type=_count_from(0), default=0, help="of the requests (default: 0)")
+        add(f"--{name}", type=count_from(1), default=3, help=f"timed {what} (default: 3)")
+    add("--jobs", type=count_from(1), default=2, help="threads (default: %(default)s)")
+    add("--seed", type=count_from(0), default=0, help="of the requests (default: 0)")
     add("--json", type=Path, metavar="FILE", help="also write everything to a file")
     add("--quiet", action="store_true", help="print no progress")
 
@@ -161,14 +176,19 @@ def _add_gpu(parser: argparse.ArgumentParser) -> None:
     add("--estimator", default="LightGCN", help=f"{', '.join(ESTIMATORS)} (default: %(default)s)")
     add("--preset", help="hyper-parameters, as for forget")
     add("--params", default="", help="more of them: 'n_factors=64,n_layers=3'")
-    add("--requests", type=_words, default=list(GPU_REQUESTS), metavar="NAMES",
+    add("--requests", type=read_names, default=list(GPU_REQUESTS), metavar="NAMES",
         help="as for forget; default: " + ",".join(GPU_REQUESTS).replace("%", "%%"))  # fmt: skip
     counts = (("products", "products", 20), ("repeats", "forgets", 3), ("refit-repeats", "fits", 1))
     for name, what, number in counts:
-        add(f"--{name}", type=_count_from(1), default=number, metavar="NUMBER",
+        add(f"--{name}", type=count_from(1), default=number, metavar="NUMBER",
             help=f"timed {what} (default: %(default)s)")  # fmt: skip
-    add("--jobs", type=_count_from(1), default=1, help="threads on the CPU (default: %(default)s)")
-    add("--seed", type=_count_from(0), default=0, help="of fits and requests (default: 0)")
+    add(
+        "--jobs",
+        type=count_from(1),
+        default=1,
+        help="threads on the CPU (default: %(default)s)",
+    )
+    add("--seed", type=count_from(0), default=0, help="of fits and requests (default: 0)")
     add("--json", type=Path, metavar="FILE", help="also write everything to a file")
     add("--quiet", action="store_true", help="print no progress")
 
@@ -178,12 +198,17 @@ def _add_problem(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--problem", default="synthetic", help=_PROBLEM)
     source.add_argument(
-        "--data", dest="problem", type=_file, default=argparse.SUPPRESS, metavar="PATH",
+        "--data", dest="problem", type=read_data_path, default=argparse.SUPPRESS, metavar="PATH",
         help="a file instead: npz:PATH if it ends so, else events:PATH",
     )  # fmt: skip
-    add("--threshold", type=_real, help="values from it on are labelled +1, those below -1")
-    add("--test-size", type=_share, default=0.2, help="share to hold out (default: %(default)s)")
-    add("--split-seed", type=_count_from(0), default=0, help="seed of that draw, and of made data")
+    add("--threshold", type=read_real, help="values from it on are labelled +1, those below -1")
+    add("--test-size", type=read_share, default=0.2, help="share to hold out (default: 0.2)")
+    add(
+        "--split-seed",
+        type=count_from(0),
+        default=0,
+        help="seed of that draw, and of made data",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -192,18 +217,23 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     presets = sorted({name for known in PRESETS.values() for name in known})
     add("--preset", help=f"hyper-parameters: {', '.join(presets)} (default: ml for files)")
     add("--params", default="", help="more of them: 'n_factors=24,regularization=10'")
-    add("--settings", type=_words, default=list(SETTINGS), metavar="NAMES",
-        help="default, tol=NUMBER, one-step (IFRU's), touched, touched xN; "
-        "for LightGCN old-graph, unpropagated")  # fmt: skip
-    add("--repeats", type=_count_from(1), default=5, help="timed forgets (default: %(default)s)")
+    add("--settings", type=read_names, metavar="NAMES",
+        help="default, tol=NUMBER, one-step (IFRU's), touched, touched xN; for LightGCN old-graph, "
+        "unpropagated; or anything with unlearn(problem): 'rivals:Ascent(n_steps=5)'")  # fmt: skip
+    add("--repeats", type=count_from(1), default=5, help="timed forgets (default: %(default)s)")
     add(
         "--refit-repeats",
-        type=_count_from(1),
+        type=count_from(1),
         default=1,
         help="timed refits (default: %(default)s)",
     )
-    add("--seed", type=_count_from(0), default=0, help="of the fit and the requests (default: 0)")
-    add("--jobs", type=_count_from(1), default=1, help="threads (default: %(default)s)")
+    add(
+        "--seed",
+        type=count_from(0),
+        default=0,
+        help="of the fit and the requests (default: 0)",
+    )
+    add("--jobs", type=count_from(1), default=1, help="threads (default: %(default)s)")
     add("--loaded", action="store_true",
         help="time models as just loaded from disk, without derived arrays")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="also write everything to a file")
@@ -213,7 +243,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_estimator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--estimator", default="MatrixFactorization",
-        help=f"{', '.join(ESTIMATORS)} (default: %(default)s)",
+        help=f"{', '.join(ESTIMATORS)}, or module:Class (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--no-certify", dest="certify", action="store_false", help="leave out certificates"
@@ -225,77 +255,19 @@ def _add_paired(parser: argparse.ArgumentParser) -> None:
     for name, kind in HYPER_PARAMETERS.items():
         add(f"--{name.replace('_', '-')}", type=kind, metavar="NUMBER",
             help="of ALS, instead of the preset's")  # fmt: skip
-    add("--iterations", type=_count_from(1), default=15, metavar="NUMBER",
+    add("--iterations", type=count_from(1), default=15, metavar="NUMBER",
         help="of implicit (default: %(default)s)")  # fmt: skip
     add("--certify", action="store_true", help="certify models fitted here: can take long")
     # What implicit is commonly run with; BLAS has one thread, as it asks for.
     parser.set_defaults(estimator="ALS", jobs=2)
 
 
-def _copies(text: str) -> tuple[int, int]:
-    known = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip())
-    _expect(known, text, "two numbers, copies of users and of items", "Write, for instance, 8x1.")
-    assert known is not None
-    return int(known[1]), int(known[2])
-
-
-def _file(path: str) -> str:
-    return f"{'npz' if path.endswith('.npz') else 'events'}:{path}"
-
-
-def _words(text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    return _expect(words, text, "names separated by commas", "Name at least one.")
-
-
-def _words_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
-    def words(text: str) -> list[str]:
-        found = _words(text)
-        _expect(set(found) <= set(known), text, f"some of {', '.join(known)}", "Name these only.")
-        return found
-
-    return words
-
-
-def _counts(text: str) -> list[int]:
-    numbers = [_count_from(1)(word) for word in text.split(",")]
-    return sorted(set(numbers))
-
-
-def _count_from(least: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        known = text.strip().isdecimal() and int(text) >= least
-        _expect(known, text, f"an integer from {least} on", "Write digits only.")
-        return int(text)
-
-    return count
-
-
-def _real(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return _expect(None, text, "a number", "Write, for instance, 4.")
-
-
-def _share(text: str) -> float:
-    value = _real(text)
-    _expect(0 <= value < 1, text, "a number from 0 to below 1", "Write, for instance, 0.2.")
-    return value
-
-
-def _expect(value: Any, given: str, expected: str, advice: str) -> Any:
-    if not value:
-        raise argparse.ArgumentTypeError(f"Got {given!r}; expected {expected}. {advice}")
-    return value
-
-
 #: Hyper-parameters of `ALS` that have an option of their own.
 HYPER_PARAMETERS: dict[str, Callable[[str], Any]] = {
-    "n_factors": _count_from(1),
-    "regularization": _real,
-    "alpha": _real,
-    "n_sweeps": _count_from(0),
-    "max_iter": _count_from(0),
-    "tol": _real,
+    "n_factors": count_from(1),
+    "regularization": read_real,
+    "alpha": read_real,
+    "n_sweeps": count_from(0),
+    "max_iter": count_from(0),
+    "tol": read_real,
 }

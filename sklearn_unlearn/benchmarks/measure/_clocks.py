@@ -110,9 +110,11 @@ def fresh_copy(model: Any, *, loaded: bool = False) -> Any:
     twin : recommender
     """
     twin = copy.deepcopy(model)
-    if not loaded and "transpose" in model._interactions._cache:
+    if not loaded and "transpose" in getattr(getattr(model, "_interactions", None), "_cache", ()):
         twin._interactions.transpose_pattern()
-    if not loaded and model.user_factors_.base is model.item_factors_.base is not None:
+    sides = [getattr(model, f"{side}_factors_", None) for side in ("user", "item")]
+    bases = [getattr(factors, "base", None) for factors in sides]
+    if not loaded and bases[0] is bases[1] is not None:
         join_factors(twin)
     return twin
 
@@ -142,7 +144,7 @@ def time_forget(
     """
 
     def prepare() -> Any:
-        return fresh_copy(model, loaded=loaded).set_params(unlearner=strategy)
+        return _told(fresh_copy(model, loaded=loaded), strategy)
 
     def call(twin: Any) -> Any:
         return twin.forget(**request.arguments)
@@ -151,15 +153,27 @@ def time_forget(
         warnings.simplefilter("ignore", NotConvergedWarning)  # the report says it, a row holds it
         timing = time_calls(prepare, call, repeats, warm_up=True)
     after = timing.result
-    n_left = model._interactions.n_interactions - len(request.positions)
-    if after._interactions.n_interactions != n_left:
-        raise RuntimeError(
-            f"forget left {after._interactions.n_interactions} interactions; {n_left} were "
-            "expected. The timing would mean nothing: report this as a bug."
-        )
+    if hasattr(model, "_interactions"):
+        n_left = model._interactions.n_interactions - len(request.positions)
+        if after._interactions.n_interactions != n_left:
+            raise RuntimeError(
+                f"forget left {after._interactions.n_interactions} interactions; {n_left} were "
+                "expected. The timing would mean nothing: report this as a bug."
+            )
+    products = getattr(getattr(after, "forget_report_", None), "n_solver_iter", None)
     return Timing(
-        after, timing.seconds, timing.cpu_seconds, float(after.forget_report_.n_solver_iter)
+        after,
+        timing.seconds,
+        timing.cpu_seconds,
+        None if products is None else float(products),
     )
+
+
+def _told(model: Any, strategy: Any) -> Any:
+    """Set how a model forgets, unless that is its own affair and nothing else was asked for."""
+    if strategy is None and "unlearner" not in model.get_params(deep=False):
+        return model
+    return model.set_params(unlearner=strategy)
 
 
 def time_fit(
@@ -198,7 +212,7 @@ def forget_peak(model: Any, request: Request, strategy: Any) -> int:
 
     Not together with a timing: tracing allocations slows them down.
     """
-    twin = fresh_copy(model).set_params(unlearner=strategy)
+    twin = _told(fresh_copy(model), strategy)
     gc.collect()
     tracemalloc.start()
     try:
@@ -212,7 +226,8 @@ def forget_peak(model: Any, request: Request, strategy: Any) -> int:
 
 def model_bytes(model: Any) -> int:
     """Bytes of the arrays of a fitted model: factors, biases, interactions and their transpose."""
-    data = model._interactions
-    arrays = [*vars(model).values(), data.indptr, data.indices, data.values]
-    arrays += data.transpose_pattern()
+    arrays = list(vars(model).values())
+    if hasattr(model, "_interactions"):
+        data = model._interactions
+        arrays += [data.indptr, data.indices, data.values, *data.transpose_pattern()]
     return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

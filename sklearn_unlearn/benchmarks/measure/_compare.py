@@ -14,27 +14,32 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import BaseEstimator, clone
-from sklearn.metrics import roc_auc_score, root_mean_squared_error
+from sklearn.base import clone
 
 from sklearn_unlearn.benchmarks.data._datasets import Problem
 from sklearn_unlearn.benchmarks.data._forget_sets import Request
 from sklearn_unlearn.benchmarks.measure._clocks import Timing, time_fit, time_forget
-from sklearn_unlearn.benchmarks.methods._estimators import WarmRefit, is_drawn
+from sklearn_unlearn.benchmarks.measure._quality import (
+    MAX_LISTS,
+    certificate_of,
+    n_users_of,
+    quality,
+    report_of,
+)
+from sklearn_unlearn.benchmarks.methods._estimators import is_drawn
 from sklearn_unlearn.benchmarks.methods._graph import OldGraph
+from sklearn_unlearn.benchmarks.methods._settings import WarmRefit, takes_unlearner
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.metrics import ndcg_at_k, recall_at_k, remaining_gap, top_k_overlap
+from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.metrics import remaining_gap, top_k_overlap
 
-__all__ = ["MAX_GAP", "MAX_LISTS", "Plan", "Trial", "certificate_of", "quality"]
+__all__ = ["MAX_GAP", "Plan", "Trial"]
 
 #: Remaining gap, all and affected pairs, up to which a model counts as forgotten.
 MAX_GAP = 0.01
 
 _REFERENCE_TOL = 1e-9
 _LADDER = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
-#: Lists of more users than these are not compared.
-MAX_LISTS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +75,7 @@ class Plan:
 
     problem: Problem
     estimator: Any
-    settings: dict[str, BaseEstimator | None]
+    settings: dict[str, Unlearner | None]
     repeats: int = 5
     refit_repeats: int = 1
     seed: int = 0
@@ -90,8 +95,8 @@ class Plan:
         self.say(f"fitted {X.nnz} interactions in {timing.seconds[0]:.2f} s")
         return model, {
             **timing.to_dict(),
-            "n_iter": model.n_iter_,
-            "converged": bool(model.converged_),
+            "n_iter": getattr(model, "n_iter_", None),
+            "converged": bool(getattr(model, "converged_", True)),
             "certificate": certificate_of(model) if self.certify else None,
             **quality(model, self.problem),
         }
@@ -111,38 +116,57 @@ class Trial:
         rows = [self._record("nothing", "nothing", self.model, None)]
         for name, strategy in self.plan.settings.items():
             rows.append(self._record("forget", name, *self._forget(strategy)))
-        fit_tol = self.plan.estimator.tol
-        rows.append(self._record("refit", f"refit, cold, tol={fit_tol:g}", *_parts(self.cold)))
-        if self.cheapest is not None:
-            tol, timing = self.cheapest
-            rows.append(self._record("refit", f"refit, cheapest, tol={tol:g}", *_parts(timing)))
-        rows.append(self._record("refit", f"refit, warm, tol={fit_tol:g}", *_parts(self.warm)))
+        for name, refit in self._refits.items():
+            rows.append(self._record("refit", self._name_of(name), *_parts(refit)))
         self._add_speedups(rows)
         return rows
 
+    def _name_of(self, refit: str) -> str:
+        tol = self._fit_tol if refit != "cheapest" or self.cheapest is None else self.cheapest[0]
+        return f"refit, {refit}" + ("" if tol is None else f", tol={tol:g}")
+
     # -- refits ------------------------------------------------------------------------------------
-    def _refit(self, tol: float, seed: int, repeats: int = 1) -> Timing:
-        estimator = clone(self.plan.estimator).set_params(tol=tol)
+    @property
+    def _fit_tol(self) -> float | None:
+        """Tolerance of the fit; None for estimators without one."""
+        return self.plan.estimator.get_params().get("tol")
+
+    def _refit(self, tol: float | None, seed: int, repeats: int = 1) -> Timing:
+        estimator = clone(self.plan.estimator)
+        known = estimator.get_params()
+        if tol is not None:
+            estimator.set_params(tol=tol)
         # What a model draws is part of its problem: another start, but the same draws.
-        if not is_drawn(estimator):
+        if "random_state" in known and not is_drawn(estimator):
             estimator.set_params(random_state=seed)
         return time_fit(estimator, self.request.retained, repeats, start_seed=seed)
 
     @cached_property
+    def _refits(self) -> dict[str, Timing]:
+        """Refits by name, without those that the estimator has no parameters for."""
+        refits = {"cold": self.cold}
+        if self.cheapest is not None:
+            refits["cheapest"] = self.cheapest[1]
+        if takes_unlearner(self.plan.estimator):
+            refits["warm"] = self.warm
+        return refits
+
+    @cached_property
     def reference(self) -> Any:
         """The target: a cold refit from a seed of its own, to a tight tolerance."""
-        return self._refit(_REFERENCE_TOL, self.plan.seed + 2).result
+        tol = None if self._fit_tol is None else _REFERENCE_TOL
+        return self._refit(tol, self.plan.seed + 2).result
 
     @cached_property
     def cold(self) -> Timing:
         """Cold refit to the fit's own tolerance, from another seed."""
-        return self._refit(
-            self.plan.estimator.tol, self.plan.seed + 1, max(1, self.plan.refit_repeats)
-        )
+        return self._refit(self._fit_tol, self.plan.seed + 1, max(1, self.plan.refit_repeats))
 
     @cached_property
     def cheapest(self) -> tuple[float, Timing] | None:
         """Cold refit to the loosest tolerance that passes, or None if none does."""
+        if self._fit_tol is None:
+            return None
         for tol in _LADDER:
             timing = self._refit(tol, self.plan.seed + 1)
             gaps = self._gaps(timing.result)
@@ -185,7 +209,7 @@ class Trial:
         rng = np.random.default_rng(self.plan.seed)
         overlaps = {}
         groups = {
-            "all": np.arange(self.model.user_factors_.shape[0]),
+            "all": np.arange(n_users_of(self.model)),
             "affected": self.request.users,
         }
         for name, users in groups.items():
@@ -197,7 +221,6 @@ class Trial:
         return overlaps
 
     def _record(self, role: str, setting: str, after: Any, timing: Timing | None) -> dict[str, Any]:
-        report = getattr(after, "forget_report_", None)
         return {
             "request": self.request.name,
             "n_interactions": len(self.request.positions),
@@ -208,17 +231,15 @@ class Trial:
             **self._gaps(after),
             **self._noise,
             **self._overlaps(after),
-            "report": None if report is None else report.to_dict(),
-            "converged": bool(after.converged_),
+            "report": report_of(after),
+            "converged": bool(getattr(after, "converged_", True)),
             **({} if timing is None else timing.to_dict()),
             "certificate": certificate_of(after) if self.plan.certify else None,
             **quality(after, self.plan.problem, self.request),
         }
 
     def _add_speedups(self, rows: list[dict[str, Any]]) -> None:
-        refits = {"cold": self.cold, "warm": self.warm}
-        if self.cheapest is not None:
-            refits["cheapest"] = self.cheapest[1]
+        refits = self._refits
         for row in rows:
             row["within_gap"] = max(row["gap_all"], row["gap_affected"]) <= MAX_GAP
             if row["role"] == "forget":
@@ -243,51 +264,3 @@ def _joined(timings: list[Timing]) -> Timing:
         [second for timing in timings for second in timing.cpu_seconds],
         timings[0].products,
     )
-
-
-def certificate_of(model: Any) -> dict[str, Any] | None:
-    """Return the certificate as a dict, None for models that have none."""
-    return model.certify().to_dict() if hasattr(model, "certify") else None
-
-
-def quality(model: Any, problem: Problem, request: Request | None = None) -> dict[str, Any]:
-    """Measure a model on the test part: AUC of labels, RMSE of ratings, recall@20 of the observed.
-
-    Of the observed ``test_ndcg`` is ndcg@20 as well.
-
-    With a request also on the test pairs whose user *or* item it touches, and on those whose user
-    *and* item it touches; recall and ndcg, which need whole lists, then come from a draw of users.
-    """
-    if problem.implicit:
-        return _of_lists(model, problem, n_users=None if request is None else MAX_LISTS)
-    users, items, values = problem.test
-    groups = {"test": np.ones(len(users), bool)}
-    if request is not None:
-        touched = np.isin(users, request.users), np.isin(items, request.items)
-        groups |= {"test_or": touched[0] | touched[1], "test_and": touched[0] & touched[1]}
-    scores = model.predict_pairs((users, items))
-    return {
-        name: _metric(values[mask], scores[mask], problem.labels) for name, mask in groups.items()
-    }
-
-
-def _of_lists(model: Any, problem: Problem, n_users: int | None) -> dict[str, float | None]:
-    users, items, _ = problem.test
-    # In copies of the data nobody knows to which copy of an item the test part belongs.
-    copied = len(model.user_factors_) != problem.X.shape[0]
-    if copied or not len(users):
-        return {"test": None, "test_ndcg": None}
-    tested = np.unique(users)
-    if n_users is not None and len(tested) > n_users:
-        tested = np.sort(np.random.default_rng(0).choice(tested, n_users, replace=False))
-    X_test = sparse.csr_array((np.ones(len(users)), (users, items)), shape=problem.X.shape)
-    return {
-        "test": recall_at_k(model, X_test, 20, users=tested),
-        "test_ndcg": ndcg_at_k(model, X_test, 20, users=tested),
-    }
-
-
-def _metric(values: Any, scores: Any, labels: bool) -> float | None:
-    if labels:
-        return float(roc_auc_score(values > 0, scores)) if len(np.unique(values)) == 2 else None
-    return float(root_mean_squared_error(values, scores)) if len(values) else None

@@ -1,32 +1,26 @@
-"""Estimators, their presets, and the ways to forget that are compared."""
+"""Estimators to compare, by short name or import path, and their presets."""
 
 from __future__ import annotations
 
-import ast
-import re
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
-from sklearn_unlearn.benchmarks.methods._graph import OldGraph, Unpropagated
-from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.benchmarks.methods._import_path import (
+    is_import_path,
+    make_imported,
+    parse_params,
+)
 from sklearn_unlearn.recommenders import ALS, BPR, LightGCN, MatrixFactorization
-from sklearn_unlearn.solvers._newton import NewtonSettings, newton
 
 __all__ = [
     "ESTIMATORS",
     "PRESETS",
-    "SETTINGS",
-    "WarmRefit",
-    "check_settings",
+    "choose_preset",
     "is_drawn",
     "learns_from_positives",
     "make_estimator",
-    "make_settings",
-    "parse_params",
 ]
 
 ESTIMATORS = {
@@ -60,34 +54,33 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-# What public programs do to graph models, to be seen beside what is right.
-_GRAPH: dict[str, Any] = {"old-graph": OldGraph, "unpropagated": Unpropagated}
-
-#: What the command compares unless told otherwise.
-SETTINGS = ("default", "tol=1e-2", "one-step")
+# What every benchmark calls.
+_METHODS = ("fit", "forget", "recommend", "predict_pairs", "get_params", "__sklearn_tags__")
 
 
 def make_estimator(
-    name: str, preset: str, params: str, *, labels: bool, n_jobs: int, seed: int
+    name: str, preset: str | None, params: str, *, labels: bool, n_jobs: int, seed: int
 ) -> BaseEstimator:
     """Make an estimator from names and text.
 
     Parameters
     ----------
     name : str
-        Class name.
+        Key of `ESTIMATORS`, or an import path: ``"module:Class"`` or
+        ``"module:Class(name=value, ...)"``.
 
-    preset : str
-        Key of `PRESETS`.
+    preset : str or None
+        Key of `PRESETS`; None takes the estimator's defaults.
 
     params : str
         More parameters, as in a call: ``"n_factors=24, bias_regularization=(0.7, 8)"``.
 
     labels : bool
-        Whether the values of the data are labels; sets the loss where the estimator has one.
+        Whether the values of the data are labels; sets the loss where an estimator of `ESTIMATORS`
+        has one.
 
     n_jobs, seed : int
-        Threads and ``random_state``.
+        Threads and ``random_state``, where the estimator has them.
 
     Returns
     -------
@@ -99,31 +92,65 @@ def make_estimator(
     ValueError
         For an unknown name, or a parameter that does not exist or is out of range.
     """
-    estimator = _look_up(ESTIMATORS, name, "estimator")(n_jobs=n_jobs, random_state=seed)
-    given: dict[str, Any] = {}
-    from_values = "loss" in estimator.get_params() and not learns_from_positives(name)
+    estimator = _unset(name)
+    own = estimator.get_params()
+    made = {"n_jobs": n_jobs, "random_state": seed}
+    given: dict[str, Any] = {key: value for key, value in made.items() if key in own}
+    from_values = name in ESTIMATORS and "loss" in own and not learns_from_positives(name)
     if from_values:
-        given = {"loss": "logistic" if labels else "squared"}
-    given |= _look_up(PRESETS[name], preset, "preset") | parse_params(params)
+        given["loss"] = "logistic" if labels else "squared"
+    if preset is not None:
+        given |= _look_up(PRESETS[name], preset, "preset")
+    given |= parse_params(params)
     for parameter in given:
-        _look_up(estimator.get_params(), parameter, f"parameter of {name}")
+        _look_up(own, parameter, f"parameter of {type(estimator).__name__}")
     if from_values and given["loss"] == "logistic" and not labels:
         raise ValueError(
             "Got loss='logistic' for ratings; expected labels. Pass --threshold to make labels of "
             "them, or loss=squared."
         )
     estimator.set_params(**given)
-    try:
-        estimator._validate_params()
-    except ValueError as error:
-        raise ValueError(f"{error} Change it with --params.") from None
+    if hasattr(estimator, "_parameter_constraints"):
+        try:
+            estimator._validate_params()
+        except ValueError as error:
+            raise ValueError(f"{error} Change it with --params.") from None
     return estimator
+
+
+def _unset(name: str) -> Any:
+    """Make an estimator with the parameters that its name holds."""
+    if is_import_path(name):
+        return make_imported(name, "estimator", _METHODS)
+    if name not in ESTIMATORS:
+        raise ValueError(
+            f"Got the estimator {name!r}; expected one of {', '.join(sorted(ESTIMATORS))}, or "
+            "module:Class. Choose from these."
+        )
+    return ESTIMATORS[name]()
+
+
+def choose_preset(preset: str | None, estimator: str, problem: str) -> str | None:
+    """Return the preset that was asked for, else that of the data; None for an import path.
+
+    Raises
+    ------
+    ValueError
+        If a preset was asked for and the estimator is an import path.
+    """
+    if is_import_path(estimator):
+        if preset is not None:
+            raise ValueError(
+                f"Got the preset {preset!r} for {estimator!r}; expected none, as presets are of "
+                f"{', '.join(PRESETS)} alone. Pass --params."
+            )
+        return None
+    return preset or ("synthetic" if problem.startswith("synthetic") else "ml")
 
 
 def learns_from_positives(name: str) -> bool:
     """Tell whether an estimator takes implicit feedback: what was observed, and no dislikes."""
-    tags = get_tags(_look_up(ESTIMATORS, name, "estimator")())
-    return bool(tags.input_tags.positive_only)
+    return bool(get_tags(_unset(name)).input_tags.positive_only)
 
 
 def is_drawn(estimator: BaseEstimator) -> bool:
@@ -139,128 +166,3 @@ def _look_up(table: dict[str, Any], key: str, what: str) -> Any:
             "these."
         )
     return table[key]
-
-
-def parse_params(text: str) -> dict[str, Any]:
-    """Read keyword arguments; a bare word is text.
-
-    Examples
-    --------
-    >>> from sklearn_unlearn.benchmarks.methods._estimators import parse_params
-    >>> parse_params("n_factors=24, bias_regularization=(0.7, 8), loss=squared")
-    {'n_factors': 24, 'bias_regularization': (0.7, 8), 'loss': 'squared'}
-    """
-    try:
-        call = ast.parse(f"call({text})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
-            raise ValueError(text)
-        return {str(word.arg): _literal(word.value) for word in call.keywords}
-    except (SyntaxError, ValueError):
-        raise ValueError(
-            f"Got the parameters {text!r}; expected NAME=VALUE pairs separated by commas. Write, "
-            "for instance, 'n_factors=24,regularization=10'."
-        ) from None
-
-
-def _literal(node: ast.expr) -> Any:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
-
-
-def make_settings(names: list[str]) -> dict[str, BaseEstimator | None]:
-    """Make the strategies to compare.
-
-    Parameters
-    ----------
-    names : list of str
-        ``"default"``, the model's own; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no
-        tolerance, the setting of IFRU; ``"touched"``, ``"touched x2"``: one sweep, or two, of the
-        rows that lost an interaction; ``"old-graph"``, ``"unpropagated"``: see `_graph`.
-
-    Returns
-    -------
-    settings : dict of str to strategy or None
-
-    Raises
-    ------
-    ValueError
-        For any other name.
-    """
-    settings: dict[str, BaseEstimator | None] = {}
-    for name in names:
-        tol = re.fullmatch(r"tol=([0-9.]+(?:e-?\d+)?)", name)
-        sweeps = re.fullmatch(r"touched(?: x([1-9]\d*))?", name)
-        if name == "default":
-            settings[name] = None
-        elif name == "one-step":
-            settings[name] = InfluenceUnlearner(n_steps=1, tol=None)
-        elif name in _GRAPH:
-            settings[name] = _GRAPH[name]()
-        elif tol and 0 < float(tol[1]) < 1:
-            settings[name] = InfluenceUnlearner(tol=float(tol[1]))
-        elif sweeps:
-            n_sweeps = int(sweeps[1] or 1)
-            settings[name] = SweepUnlearner(scope="touched", n_sweeps=n_sweeps, tol=None)
-        else:
-            raise ValueError(
-                f"Got the setting {name!r}; expected 'default', 'one-step', 'touched', "
-                "'touched xN', 'old-graph', 'unpropagated' or 'tol=NUMBER' with a number between 0 "
-                "and 1. Choose from these, separated by commas."
-            )
-    return settings
-
-
-def check_settings(settings: dict[str, BaseEstimator | None], estimator: BaseEstimator) -> None:
-    """Refuse, with a ValueError, strategies that mean nothing to an estimator."""
-    has_graph = isinstance(estimator, LightGCN)
-    for name, strategy in settings.items():
-        if isinstance(strategy, tuple(_GRAPH.values())) and not has_graph:
-            raise ValueError(
-                f"Got the setting {name!r} for {type(estimator).__name__}; expected a model with a "
-                "graph. Pass --estimator LightGCN, or leave it out."
-            )
-        if isinstance(strategy, SweepUnlearner) and has_graph:
-            raise ValueError(
-                f"Got the setting {name!r} for LightGCN; expected a model whose rows are problems "
-                "of their own, which a graph does not leave. Leave it out."
-            )
-
-
-class WarmRefit(BaseEstimator):
-    """Refit from the old parameters, as the fit does it: the whole table, to the fit's tolerance.
-
-    Parameters
-    ----------
-    tol : float, default=1e-6
-        Tolerance of the fit.
-
-    max_steps : int, default=100
-        Newton steps at most.
-    """
-
-    def __init__(self, tol: float = 1e-6, max_steps: int = 100) -> None:
-        self.tol = tol
-        self.max_steps = max_steps
-
-    def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
-        """Solve a forget problem by continuing the training on what remains."""
-        start = problem.theta.astype(np.float64)
-        emptied = problem.emptied_rows()
-        start[emptied] = problem.objective.layout.empty_rows(emptied)
-        result = newton(
-            problem.objective,
-            start,
-            self.tol * problem.objective.gradient_scale,
-            NewtonSettings(max_steps=self.max_steps, max_iter=500, forcing=0.3),
-        )
-        return ForgetOutcome(
-            theta=result.theta,
-            method="warm refit",
-            guarantee="refit",
-            status=result.status.value,
-            n_steps=result.n_steps,
-            n_products=result.n_products,
-            n_rows_updated=len(result.theta),
-            gradient_norm=result.gradient_norm,
-            bound=result.gradient_norm[1],
-            converged=result.converged,
-        )

@@ -15,8 +15,8 @@ from sklearn_unlearn.benchmarks.data._datasets import load_problem
 from sklearn_unlearn.benchmarks.measure._clocks import Timing, time_fit
 from sklearn_unlearn.benchmarks.measure._compare import Plan
 from sklearn_unlearn.benchmarks.measure._gaps import Gaps
-from sklearn_unlearn.benchmarks.methods._estimators import make_settings
 from sklearn_unlearn.benchmarks.methods._implicit import Rival
+from sklearn_unlearn.benchmarks.methods._settings import make_settings
 
 WAYS = ["nothing", "touched", "tol=1e-1", "default", "refit", "refit, another seed"]
 

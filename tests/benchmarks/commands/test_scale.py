@@ -14,8 +14,8 @@ from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks.commands._scale import user_with
 from sklearn_unlearn.benchmarks.measure import _tasks
 from sklearn_unlearn.benchmarks.measure._clocks import model_bytes, time_forget
-from sklearn_unlearn.benchmarks.methods._estimators import make_settings
 from sklearn_unlearn.benchmarks.methods._implicit import Rival
+from sklearn_unlearn.benchmarks.methods._settings import make_settings
 from sklearn_unlearn.datasets import make_interactions
 
 X = abs(make_interactions(90, 50, random_state=0)).astype(np.float32)

@@ -19,7 +19,7 @@ from sklearn_unlearn.benchmarks.measure._clocks import (
     time_fit,
     time_forget,
 )
-from sklearn_unlearn.benchmarks.methods._estimators import WarmRefit
+from sklearn_unlearn.benchmarks.methods._settings import WarmRefit
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner
 

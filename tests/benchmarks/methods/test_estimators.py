@@ -1,14 +1,11 @@
-"""Names and text into estimators and strategies."""
+"""Names and text into estimators."""
 
 import pytest
 
 from sklearn_unlearn.benchmarks.methods._estimators import (
     PRESETS,
-    SETTINGS,
     learns_from_positives,
     make_estimator,
-    make_settings,
-    parse_params,
 )
 
 MADE = {"labels": True, "n_jobs": 2, "seed": 7}
@@ -67,28 +64,3 @@ def test_who_learns_from_positives():
     assert learns_from_positives("ALS") and not learns_from_positives("MatrixFactorization")
     with pytest.raises(ValueError, match=r"Got the estimator 'SVD'; expected one of ALS.*Choose"):
         learns_from_positives("SVD")
-
-
-def test_parameters_are_literals():
-    text = "a=1, b=(0.7, 8), c='x', d=None, e=word, f=-2.5"
-    expected = {"a": 1, "b": (0.7, 8), "c": "x", "d": None, "e": "word", "f": -2.5}
-    assert parse_params(text) == expected
-    assert parse_params("") == {}
-
-
-def test_settings():
-    made = make_settings([*SETTINGS, "tol=0.5"])
-    assert made.pop("default") is None  # the model chooses
-    assert [(s.n_steps, s.tol) for s in made.values()] == [
-        (10, 1e-2),
-        (1, None),
-        (10, 0.5),
-    ]
-    swept = make_settings(["touched", "touched x2"]).values()
-    assert [(s.scope, s.n_sweeps, s.tol) for s in swept] == [
-        ("touched", 1, None),
-        ("touched", 2, None),
-    ]
-    for name in ("", "tol=2", "tol=", "ifru", "touched x0", "touched 2"):
-        with pytest.raises(ValueError, match=r"Got the setting .*; expected 'default'.*Choose"):
-            make_settings([name])

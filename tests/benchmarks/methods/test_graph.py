@@ -13,7 +13,8 @@ from sklearn_unlearn import ALS, BPR, LightGCN
 from sklearn_unlearn.benchmarks import load_problem, make_request
 from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks.measure._clocks import time_fit
-from sklearn_unlearn.benchmarks.measure._compare import Plan, Trial, quality
+from sklearn_unlearn.benchmarks.measure._compare import Plan, Trial
+from sklearn_unlearn.benchmarks.measure._quality import quality
 from sklearn_unlearn.benchmarks.methods._estimators import is_drawn
 from sklearn_unlearn.benchmarks.methods._graph import OldGraph, Unpropagated
 from sklearn_unlearn.influence import InfluenceUnlearner
