@@ -7,10 +7,12 @@ the certificate.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_unlearn.certificates import certify
 from sklearn_unlearn.certificates._rank import complete_rank as fill_rank
@@ -31,9 +33,12 @@ __all__ = [
     "refine",
     "solve_everywhere",
     "sweep_everywhere",
+    "sweeps",
     "weigh_leftover",
     "with_leftover",
 ]
+
+Floats = NDArray[Any]
 
 # The last resort before a refit: as many steps as a fit would take.
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
@@ -44,6 +49,26 @@ _LOOSE_FIT = 1e-5
 MAX_COLUMNS = 8
 # A sweep that leaves more than this share of the gradient is not worth another.
 _WORTH = 0.85
+
+
+def sweeps(
+    objective: Objective,
+    theta: Floats,
+    sums: tuple[Floats, ...],
+    n_steps: int | None = None,
+) -> Iterator[tuple[Floats, tuple[Floats, ...], float]]:
+    """Sweep over all users and all items, without end: table, sums and gradient norm after each.
+
+    In double precision: rounding every row to single precision is more than a request leaves.
+    """
+    solver, m = objective.row_solver(), objective.layout.n_users
+    assert solver is not None
+    users, items = np.arange(m), np.arange(m, len(theta))
+    theta = theta.astype(np.float64, copy=False)
+    while True:
+        theta = theta.copy()
+        sums = solver.sweep(theta, sums, users, items, n_steps=n_steps)
+        yield theta, sums, objective.gradient_norm(theta)
 
 
 def empty_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
@@ -96,18 +121,16 @@ def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
     products, a Newton step tens of them.
     """
     objective = minimized(problem, rules, progress.first)
-    solver, m = objective.row_solver(), problem.before.n_users
+    solver = objective.row_solver()
     if solver is None:
         return progress
-    # In double precision: rounding every row to single precision is more than a request leaves.
-    theta, sums = progress.theta.astype(np.float64), progress.sums
-    users, items = np.arange(m), np.arange(m, len(theta))
+    theta, sums = progress.theta.astype(np.float64, copy=False), progress.sums
     goal = problem.goal(rules.tol, progress.first)
     left, n_sweeps = objective.gradient_norm(theta), 0
+    swept = sweeps(objective, theta, sums, n_steps=solver.steps_of_a_sweep)
     while n_sweeps < _MAX_SWEEPS and left > goal:
-        new = theta.copy()
-        new_sums = solver.sweep(new, sums, users, items, n_steps=solver.steps_of_a_sweep)
-        norm, n_sweeps = objective.gradient_norm(new), n_sweeps + 1
+        new, new_sums, norm = next(swept)
+        n_sweeps += 1
         if not norm < left:
             break
         slow = norm > _WORTH * left

@@ -11,7 +11,13 @@ from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._slack import slack_after
-from sklearn_unlearn.influence._stages import complete_rank, empty_rows, fall_back, with_leftover
+from sklearn_unlearn.influence._stages import (
+    complete_rank,
+    empty_rows,
+    fall_back,
+    sweeps,
+    with_leftover,
+)
 from sklearn_unlearn.influence._touched import solve_touched
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
@@ -187,18 +193,13 @@ class SweepUnlearner(BaseEstimator):
     def _sweep(self, problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
         """Sweep over all rows until the gradient is small enough, or the sweeps are over."""
         objective = with_leftover(problem) if rules.keeps_leftover(problem) else problem.objective
-        solver, m = objective.row_solver(), problem.before.n_users
-        assert solver is not None
-        # Single precision rounds every row that a sweep solves: more than a request may leave.
         theta, sums = progress.theta.astype(np.float64, copy=False), progress.sums
-        users, items = np.arange(m), np.arange(m, len(theta))
+        swept = sweeps(objective, theta, sums)
         goal = problem.goal(self.tol, progress.first)
         left = lowest = objective.gradient_norm(theta)
         n_sweeps, why = 0, f"{self.n_sweeps} sweeps were not enough"
         while n_sweeps < self.n_sweeps and not (self.tol is not None and left <= goal):
-            new = theta.copy()
-            new_sums = solver.sweep(new, sums, users, items)
-            norm = objective.gradient_norm(new)
+            new, new_sums, norm = next(swept)
             # Sweeps only fall. Far from an optimum a tilted objective may have no minimum nearby.
             lost = self.tol is not None and objective.stops_at_saddles and norm > _MAX_RISE * lowest
             if lost or not np.isfinite(norm):
