@@ -1,11 +1,17 @@
 """Matrix factorisation of implicit feedback by alternating least squares."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 
+from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
 from sklearn_unlearn.recommenders._import_export import TakeOverMixin
+from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+from sklearn_unlearn.utils._tags import Tags
 
 __all__ = ["ALS"]
 
@@ -144,20 +150,20 @@ class ALS(TakeOverMixin, FactorModel):
 
     def __init__(
         self,
-        n_factors=64,
+        n_factors: int = 64,
         *,
-        regularization=10.0,
-        alpha=20.0,
-        frequency_scaling=0.0,
-        n_sweeps=15,
-        max_iter=100,
-        tol=1e-7,
-        unlearner=None,
-        random_state=None,
-        device="cpu",
-        n_jobs=None,
-        verbose=0,
-    ):
+        regularization: float = 10.0,
+        alpha: float = 20.0,
+        frequency_scaling: float = 0.0,
+        n_sweeps: int = 15,
+        max_iter: int = 100,
+        tol: float = 1e-7,
+        unlearner: str | Unlearner | None = None,
+        random_state: RandomState = None,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_factors = n_factors
         self.regularization = regularization
         self.alpha = alpha
@@ -171,13 +177,13 @@ class ALS(TakeOverMixin, FactorModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _make_objective(self, data, offset=None):
+    def _make_objective(self, data: Interactions, offset: float | None = None) -> WeightedObjective:
         return WeightedObjective.from_interactions(
             data,
             n_factors=self.n_factors,

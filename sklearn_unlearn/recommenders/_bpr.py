@@ -1,10 +1,16 @@
 """Factorisation of implicit feedback by comparing items: Bayesian personalised ranking."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 
+from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import PairwiseObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+from sklearn_unlearn.utils._tags import Tags
 
 __all__ = ["BPR"]
 
@@ -175,21 +181,21 @@ class BPR(FactorModel):
 
     def __init__(
         self,
-        n_factors=64,
+        n_factors: int = 64,
         *,
-        n_negatives=4,
-        regularization=1.5,
-        bias_regularization=4.0,
-        frequency_scaling=0.0,
-        fit_bias=True,
-        max_iter=100,
-        tol=1e-6,
-        unlearner=None,
-        random_state=None,
-        device="cpu",
-        n_jobs=None,
-        verbose=0,
-    ):
+        n_negatives: int = 4,
+        regularization: float = 1.5,
+        bias_regularization: float = 4.0,
+        frequency_scaling: float = 0.0,
+        fit_bias: bool = True,
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        unlearner: str | Unlearner | None = None,
+        random_state: RandomState = None,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_factors = n_factors
         self.n_negatives = n_negatives
         self.regularization = regularization
@@ -204,12 +210,14 @@ class BPR(FactorModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
 
-    def _make_objective(self, data, offset=None, key=None):
+    def _make_objective(
+        self, data: Interactions, offset: float | None = None, key: int | None = None
+    ) -> PairwiseObjective:
         return PairwiseObjective.from_interactions(
             data,
             n_factors=self.n_factors,
@@ -223,5 +231,5 @@ class BPR(FactorModel):
             backend=self._backend(),
         )
 
-    def _make_fold_in(self, data):
+    def _make_fold_in(self, data: Interactions) -> PairwiseObjective:
         return self._make_objective(data, key=_NEW_ROW)

@@ -1,9 +1,13 @@
 """Embarrassingly shallow autoencoders: a linear model of items in closed form."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.exact.ridge._ridge_inverse import (
     EXACT_RESIDUAL,
     corrected_inverse,
@@ -15,8 +19,10 @@ from sklearn_unlearn.exact.ridge._ridge_similarities import (
     scores_of_rows,
     similarities,
 )
+from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_ridge
+from sklearn_unlearn.recommenders._types import Floats, State
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, table_bytes
 
@@ -112,14 +118,21 @@ class EASE(ClosedFormModel):
         "n_jobs": [None, Integral],
     }
 
-    def __init__(self, regularization=500.0, *, top_k=None, keep_inverse=True, n_jobs=None):
+    def __init__(
+        self,
+        regularization: float = 500.0,
+        *,
+        top_k: int | None = None,
+        keep_inverse: bool = True,
+        n_jobs: int | None = None,
+    ) -> None:
         self.regularization = regularization
         self.top_k = top_k
         self.keep_inverse = keep_inverse
         self.n_jobs = n_jobs
 
     @property
-    def item_similarity_(self):
+    def item_similarity_(self) -> Any:
         """Weights of items on items, B."""
         check_is_fitted(self)
         if self._weights is not None:
@@ -132,20 +145,20 @@ class EASE(ClosedFormModel):
         "or leave out rare items."
     )
 
-    def _memory_needed(self, n_users, n_items, n_stored):
+    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
         return table_bytes(n_items, n_items)
 
-    def _check_loaded(self, state):
+    def _check_loaded(self, state: State) -> None:
         check_ridge(self, state)
 
-    def _computed(self, state):
+    def _computed(self, state: State) -> State:
         # A product with all of the inverse, its residual, has told.
         return {name: value for name, value in state.items() if name != "_inverse"}
 
-    def _learn(self, data):
+    def _learn(self, data: Interactions) -> dict[str, Any]:
         return self._state(ridge_inverse(data, self.regularization))
 
-    def _downdate(self, retained, request):
+    def _downdate(self, retained: Interactions, request: ForgetRequest) -> tuple[Any, ...]:
         # Readers keep the old table while the new one is made.
         tables = 1 if self._inverse is None else 2
         needed = table_bytes(tables * retained.n_items, retained.n_items)
@@ -161,7 +174,7 @@ class EASE(ClosedFormModel):
         status += f"; ill-conditioned, so that a residual of {residual:.1e} is left"
         return self._state(inverse), n_changed, status, fields
 
-    def _corrected(self, retained, request):
+    def _corrected(self, retained: Interactions, request: ForgetRequest) -> tuple[Floats, int, str]:
         if self._inverse is None:
             inverse = ridge_inverse(retained, self.regularization)
             return inverse, len(inverse), "inverted again: the inverse was not kept"
@@ -169,13 +182,13 @@ class EASE(ClosedFormModel):
             self._inverse, self._interactions, retained, request.positions, self.regularization
         )
 
-    def _state(self, inverse):
+    def _state(self, inverse: Floats) -> dict[str, Any]:
         if self.top_k is None:
             return {"_inverse": inverse, "_weights": None}
         weights = largest_similarities(inverse, self.top_k)
         return {"_inverse": inverse if self.keep_inverse else None, "_weights": weights}
 
-    def _score_rows(self, X):
+    def _score_rows(self, X: Any) -> Floats:
         if self._weights is None:
             return scores_of_rows(X, self._inverse)
         return (X @ self._weights).toarray()

@@ -6,18 +6,22 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_unlearn.backends import DeviceMemoryError, device_memory, get_backend
+from sklearn_unlearn._forget_request import ForgetRequest
+from sklearn_unlearn.backends import Backend, DeviceMemoryError, device_memory, get_backend
 from sklearn_unlearn.base import ForgetMixin
-from sklearn_unlearn.certificates import certify
+from sklearn_unlearn.certificates import OptimalityCertificate, certify
 from sklearn_unlearn.exceptions import DeviceMemoryWarning, NotConvergedWarning
-from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner
+from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner, Unlearner
 from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import Layout
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
@@ -31,6 +35,8 @@ from sklearn_unlearn.recommenders._factor_state import (
     used_columns,
 )
 from sklearn_unlearn.recommenders._loaded import check_factors
+from sklearn_unlearn.recommenders._types import Columns, Floats, ModelObjective, State
+from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.solvers._gauge import canonical_rotation
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._memory import table_bytes
@@ -67,7 +73,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     _taken_over = False
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model to a gradient tolerance.
 
         Parameters
@@ -104,7 +110,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             self.__dict__.update(state)
         return self
 
-    def _fit(self, X, sample_weight) -> dict[str, Any]:
+    def _fit(self, X: Any, sample_weight: ArrayLike | None) -> dict[str, Any]:
         """Attributes of a fit; what validation sets on the way, `fit` takes back if it fails."""
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
@@ -116,7 +122,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             warnings.warn(fault, NotConvergedWarning, stacklevel=4)
         return state
 
-    def _train(self, data, seed) -> tuple[dict[str, Any], str]:
+    def _train(self, data: Interactions, seed: int) -> tuple[dict[str, Any], str]:
         """Attributes of a fit, and what it did not reach, if anything."""
         result, objective = self._minimize(data, seed)
         theta = self._canonical(result.theta, objective)
@@ -131,7 +137,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         )
         return state, self._fault(result, self.tol * objective.gradient_scale)
 
-    def _fault(self, result, gtol):
+    def _fault(self, result: NewtonResult, gtol: float) -> str:
         """Say why a fit has not converged; nothing if it has."""
         if result.converged:
             return ""
@@ -146,7 +152,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             "Raise max_iter, raise regularization, or loosen tol."
         )
 
-    def certify(self, tol=1e-6):
+    def certify(self, tol: float = 1e-6) -> OptimalityCertificate:
         """Check for global optimality, and bound the distance to any refit.
 
         Parameters
@@ -169,7 +175,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             objective = self._make_objective(data, offset=self._offset)
             return certify(objective, theta.astype(np.float64), tol)
 
-    def canonical_factors(self):
+    def canonical_factors(self) -> tuple[Floats, Floats]:
         """Return factors that carry no history: rotated so that the items' Gram matrix is diagonal.
 
         Returns
@@ -185,7 +191,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             return self.user_factors_ @ rotation, self.item_factors_ @ rotation
 
     # -- hooks of the mixins -----------------------------------------------------------------------
-    def _forget(self, retained, request):
+    def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         # Said once: a later request finds what the first has left as well.
         if not (self.converged_ or self._taken_over or hasattr(self, "forget_report_")):
             warnings.warn(
@@ -197,7 +203,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             )
         return compute(self, lambda model: model._answer(retained, request), stacklevel=4)
 
-    def _answer(self, retained, request):
+    def _answer(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         """Attributes after a request."""
         # Columns that the penalty has emptied stay out of the arithmetic.
         used = used_columns(self._parameters(vars(self))["item_factors_"])
@@ -226,7 +232,14 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         )
         return state
 
-    def _problem(self, retained, request, whole, used, occupied):
+    def _problem(
+        self,
+        retained: Interactions,
+        request: ForgetRequest,
+        whole: ModelObjective,
+        used: Columns,
+        occupied: Occupied | None,
+    ) -> ForgetProblem:
         n_used = self.item_factors_[:0, used].shape[1]
         objective, before, rest = whole.with_factors(n_used), self._interactions, retained
         theta = self._theta(objective.layout, used)
@@ -251,11 +264,11 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             trained_norm=self.tol * objective.gradient_scale,
         )
 
-    def _occupied(self, data):
+    def _occupied(self, data: Interactions) -> Occupied | None:
         """Rows that hold something; None where they are most of the table."""
         return Occupied.of(data, lambda items: self._make_objective(data).is_drawn(items))
 
-    def _request_gtol(self, objective):
+    def _request_gtol(self, objective: ModelObjective) -> float:
         """Gradient norm that a request may leave at most, unless the user chose the strategy."""
         if self.unlearner is not None and self.unlearner != "influence":
             return np.inf
@@ -272,13 +285,13 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         "items with few interactions."
     )
 
-    def _memory_needed(self, n_users, n_items, n_stored):
+    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
         # The factors, and the tables of Newton's method over the rows that hold something: point,
         # gradient, step and product.
         full = min(n_users, n_stored) + min(n_items, n_stored)
         return table_bytes(n_users + n_items + 4 * full, self.n_factors, 4)
 
-    def _computed(self, state):
+    def _computed(self, state: State) -> State:
         # Where every column is in use, none can be missing: the slack is infinite.
         state = {name: value for name, value in state.items() if name != "_slack"}
         if not state.get("_sums"):
@@ -286,15 +299,22 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # The sums of all rows are the place to look: they are there, and the tables may be large.
         return {name: value for name, value in state.items() if not name.endswith("_factors_")}
 
-    def _check_loaded(self, state):
+    def _check_loaded(self, state: State) -> None:
         check_factors(self, state, self._tables, self._with_biases)
 
     # -- from tables to attributes and back --------------------------------------------------------
-    def _canonical(self, theta, objective):
+    def _canonical(self, theta: Floats, objective: ModelObjective) -> Floats:
         """Table in the basis that `canonical_factors` gives."""
         return canonical(theta, objective.layout, self.tol)
 
-    def _attributes(self, theta, objective, data, columns=None, sums=()):
+    def _attributes(
+        self,
+        theta: Floats,
+        objective: ModelObjective,
+        data: Interactions,
+        columns: Columns | None = None,
+        sums: tuple[Floats, ...] = (),
+    ) -> dict[str, Any]:
         """Attributes of a table; sums over its rows are kept, those of stored numbers."""
         dtype = data.values.dtype if self._keeps_dtype else np.float64
         exact = bool(sums) and theta.dtype == dtype and theta.shape == objective.layout.shape
@@ -305,13 +325,13 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return state
 
     @property
-    def _offset(self):
+    def _offset(self) -> float:
         return self.global_mean_ if self._with_biases else 0.0
 
-    def _backend(self):
+    def _backend(self) -> Backend:
         return get_backend(self.device, self.n_jobs)
 
-    def _strategy(self):
+    def _strategy(self) -> Unlearner:
         if not (self.unlearner is None or isinstance(self.unlearner, str)):
             return self.unlearner
         strategy = _STRATEGIES[self.unlearner]()
@@ -319,13 +339,13 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             strategy.set_params(tol=min(max(_LOOSER * self.tol, _FINEST), _LOOSEST))
         return strategy
 
-    def _minimize(self, data, seed):
+    def _minimize(self, data: Interactions, seed: int) -> tuple[NewtonResult, ModelObjective]:
         objective = whole = self._make_objective(data)
         occupied = Occupied.of(data, whole.is_drawn)
         if occupied is not None:
             objective = self._make_objective(occupied.take(data))
 
-        def show(step, value, gradient_norm, n_products):
+        def show(step: int, value: float, gradient_norm: float, n_products: float) -> None:
             if self.verbose:
                 print(
                     f"[{type(self).__name__}] step {step}: objective {value:.6g}, "
@@ -345,16 +365,16 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         theta = settled(theta, whole.layout, _empty_rows(data, whole))
         return replace(result, theta=theta), whole
 
-    def _theta(self, layout, columns=slice(None)):
+    def _theta(self, layout: Layout, columns: Columns = slice(None)) -> Floats:
         return to_table(SimpleNamespace(**self._parameters(vars(self))), layout, columns)
 
     @staticmethod
-    def _parameters(state):
+    def _parameters(state: State) -> State:
         """Factors and biases that are parameters, by the names of the attributes of `state`."""
         return state
 
 
-def _empty_rows(data, objective):
+def _empty_rows(data: Interactions, objective: ModelObjective) -> NDArray[np.bool_]:
     """Rows of theta that no loss feels: of users and items without interactions."""
     drawn = objective.is_drawn(np.arange(data.n_items))
     return np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])

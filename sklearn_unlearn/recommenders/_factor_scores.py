@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_unlearn.base import RecommenderMixin
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import PropagatedObjective, SparseObjective
 from sklearn_unlearn.optimizers import solve_rows
+from sklearn_unlearn.recommenders._types import Floats, Ints
 from sklearn_unlearn.utils._validation import refuse_masked
 
 __all__ = ["FactorScores"]
@@ -23,7 +27,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
     # Whether the model has biases and a global mean, as attributes and in its scores.
     _with_biases = True
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Floats:
         """Fold rows in: the latent factors that users with these rows would have.
 
         Parameters
@@ -40,7 +44,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         with self._threads():
             return self._fold_in(self._check_rows(X))[0]
 
-    def inverse_transform(self, U):
+    def inverse_transform(self, U: Any) -> Floats:
         """Scores that belong to latent factors.
 
         Parameters
@@ -64,7 +68,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         with self._threads():
             return self._with_constants(U @ self.item_factors_.T)
 
-    def score(self, X, y=None):
+    def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of minus the loss over the observed entries of folded-in rows.
 
         Parameters
@@ -93,25 +97,25 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
             return -objective.mean_loss(theta)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.item_factors_.shape[1]
 
     # -- hooks of the mixins -----------------------------------------------------------------------
-    def _score_users(self, users):
+    def _score_users(self, users: Ints) -> Floats:
         scores = self.user_factors_[users] @ self.item_factors_.T
         return self._with_constants(scores, self.user_biases_[users] if self._with_biases else None)
 
-    def _score_rows(self, X):
+    def _score_rows(self, X: Any) -> Floats:
         U, biases = self._fold_in(X)
         return self._with_constants(U @ self.item_factors_.T, biases)
 
-    def _score_pairs(self, users, items):
+    def _score_pairs(self, users: Ints, items: Ints) -> Floats:
         products = np.einsum("nk,nk->n", self.user_factors_[users], self.item_factors_[items])
         if not self._with_biases:
             return products
         return products + self.user_biases_[users] + self.item_biases_[items] + self.global_mean_
 
-    def _with_constants(self, scores, user_biases=None):
+    def _with_constants(self, scores: Floats, user_biases: Floats | None = None) -> Floats:
         """Scores of latent factors, with biases and global mean if the model has such."""
         if not self._with_biases:
             return scores
@@ -120,25 +124,25 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
 
     # -- fold-in -----------------------------------------------------------------------------------
     @property
-    def _item_biases(self):
+    def _item_biases(self) -> Floats:
         return self.item_biases_ if self._with_biases else np.zeros(len(self.item_factors_))
 
-    def _fold_in(self, X):
+    def _fold_in(self, X: Any) -> tuple[Floats, Floats]:
         """Latent factors and biases of rows, in chunks."""
         chunks = range(0, max(X.shape[0], 1), _ROWS_AT_ONCE)
         parts = [self._fold_in_chunk(X[start : start + _ROWS_AT_ONCE]) for start in chunks]
         factors, biases = zip(*parts, strict=True)
         return np.concatenate(factors), np.concatenate(biases)
 
-    def _make_fold_in(self, data):
+    def _make_fold_in(self, data: Interactions) -> SparseObjective | PropagatedObjective:
         """Objective of new rows beside the items of the model; their positions mean nothing."""
         return self._make_objective(data, offset=self._offset)
 
-    def _fold_in_chunk(self, X):
+    def _fold_in_chunk(self, X: Any) -> tuple[Floats, Floats]:
         objective = self._make_fold_in(Interactions.from_matrix(X))
         n, layout = X.shape[0], objective.layout
         if objective.has_exact_rows:
-            solver = objective.row_solver()
+            solver: Any = objective.row_solver()
             return solver.solve_users(self.item_factors_, self._sums[1]), np.zeros(n)
         theta = layout.pack(
             np.concatenate([np.zeros((n, layout.n_factors)), self.item_factors_]),

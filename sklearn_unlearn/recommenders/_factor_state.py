@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.influence import ForgetReport
+from sklearn_unlearn.influence._problem import ForgetOutcome
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
+from sklearn_unlearn.recommenders._types import Columns, Ints, ModelObjective, State
 from sklearn_unlearn.solvers._gauge import canonical_rotation
 
 __all__ = [
@@ -31,7 +34,7 @@ _FEW = 256
 _SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
 
 
-def to_table(model, layout, columns=slice(None)):
+def to_table(model: Any, layout: Layout, columns: Columns = slice(None)) -> Floats:
     """Table of a model's parameters, with only some latent columns; not to be written to."""
     whole = _joint_table(model, layout, columns)
     if whole is not None:
@@ -46,7 +49,7 @@ def to_table(model, layout, columns=slice(None)):
     return theta
 
 
-def _joint_table(model, layout, columns):
+def _joint_table(model: Any, layout: Layout, columns: Columns) -> Floats | None:
     """Return the table that both factor arrays are parts of, if there is one: nothing is copied."""
     users, items = model.user_factors_, model.item_factors_
     table = users.base
@@ -59,7 +62,14 @@ def _joint_table(model, layout, columns):
     return table if same and users.flags.c_contiguous and items.flags.c_contiguous else None
 
 
-def to_attributes(theta, objective, columns=None, *, dtype=np.float64, biases=True):
+def to_attributes(
+    theta: Floats,
+    objective: ModelObjective,
+    columns: Columns | None = None,
+    *,
+    dtype: DTypeLike = np.float64,
+    biases: bool = True,
+) -> dict[str, Any]:
     """Attributes that a table gives.
 
     The table may hold only some of the latent columns of the objective: `columns`, and then columns
@@ -89,7 +99,7 @@ def to_attributes(theta, objective, columns=None, *, dtype=np.float64, biases=Tr
     }
 
 
-def _places(columns, k, width):
+def _places(columns: Columns | None, k: int, width: int) -> Columns:
     """Where the columns of a table go among k; a slice where they come first."""
     if columns is None or isinstance(columns, slice):
         return slice(width)
@@ -97,7 +107,7 @@ def _places(columns, k, width):
     return np.concatenate([columns, free[: width - len(columns)]])
 
 
-def report_of(outcome, request, *, saturated):
+def report_of(outcome: ForgetOutcome, request: ForgetRequest, *, saturated: bool) -> ForgetReport:
     """Report of a request, in scalars."""
     before, after = outcome.gradient_norm
     return ForgetReport(
@@ -116,13 +126,13 @@ def report_of(outcome, request, *, saturated):
     )
 
 
-def is_saturated(state):
+def is_saturated(state: State) -> bool:
     """Whether no latent column is free: the rank is limited by `n_factors`."""
     used = used_columns(state["item_factors_"])
     return isinstance(used, slice) and 0 < used.stop == state["item_factors_"].shape[1]
 
 
-def used_columns(factors):
+def used_columns(factors: Floats) -> Columns:
     """Columns that are not all zero; as a slice if they come first, which is cheaper to copy."""
     if factors[:_FEW].any(axis=0).all():
         return slice(factors.shape[1])
@@ -130,7 +140,7 @@ def used_columns(factors):
     return slice(len(used)) if len(used) == np.max(used, initial=-1) + 1 else used
 
 
-def canonical(theta, layout, tol, items=None):
+def canonical(theta: Floats, layout: Layout, tol: float, items: Floats | None = None) -> Floats:
     """Rotate the latent columns into the basis that depends on the scores alone.
 
     Columns whose part in the scores is below what the tolerance can see become exactly zero.
@@ -146,7 +156,7 @@ def canonical(theta, layout, tol, items=None):
 
 
 Floats = NDArray[Any]
-Ints = NDArray[np.int64]
+Ints = Ints
 
 # Fewer rows than this share of all are worth a table of their own.
 _SHARE = 0.5

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.backends import get_backend
 from sklearn_unlearn.exact.subspace._graph_change import GraphChange
 from sklearn_unlearn.exact.subspace._normalised import NormalisedGraph
 from sklearn_unlearn.exact.subspace._refinement import refined_subspace
 from sklearn_unlearn.exact.subspace._subspace import (
+    Subspace,
     cold_subspace,
     dense_subspace,
     measured_residual,
 )
+from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_graph_filter
+from sklearn_unlearn.recommenders._types import Floats, Ints, RandomState, State
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
@@ -143,15 +148,15 @@ class GraphFilter(ClosedFormModel):
 
     def __init__(
         self,
-        n_components=256,
-        alpha=0.3,
+        n_components: int = 256,
+        alpha: float = 0.3,
         *,
-        tol=1e-8,
-        forget_tol=1e-3,
-        max_iter=1000,
-        random_state=None,
-        n_jobs=None,
-    ):
+        tol: float = 1e-8,
+        forget_tol: float = 1e-3,
+        max_iter: int = 1000,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.tol = tol
@@ -160,36 +165,36 @@ class GraphFilter(ClosedFormModel):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.forget_tags.exact = self.n_components == 0
         return tags
 
     @property
-    def item_components_(self):
+    def item_components_(self) -> Floats:
         """Leading right singular vectors, shape (n_items, n_components)."""
         return self._subspace.basis[:, : len(self.singular_values_)]
 
     # -- hooks of the family -----------------------------------------------------------------------
     _smaller = "Use a smaller n_components, or ItemKNN; or leave out rare items."
 
-    def _memory_needed(self, n_users, n_items, n_stored):
+    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
         # The basis, its image and one block of the search, or the whole operator; and the scales.
         width = _width(self.n_components)
         columns = n_items if 0 < n_items <= 2 * width else 3 * width
         return 8 * (n_users + n_items) + table_bytes(n_items, columns if width else 0)
 
-    def _check_loaded(self, state):
+    def _check_loaded(self, state: State) -> None:
         check_graph_filter(self, state)
 
-    def _learn(self, data):
+    def _learn(self, data: Interactions) -> dict[str, Any]:
         seed = draw_seed(self.random_state)
         graph = NormalisedGraph.from_interactions(data)
         subspace = self._find(graph, seed)
         state = self._state(graph, subspace, subspace.converged)
         return {**state, "_seed": seed, "n_iter_": max(1, subspace.n_steps)}
 
-    def _downdate(self, retained, request):
+    def _downdate(self, retained: Interactions, request: ForgetRequest) -> tuple[Any, ...]:
         old = NormalisedGraph(self._interactions, self._user_scales, self._item_scales)
         graph = NormalisedGraph.from_interactions(retained)
         if not self.n_components:
@@ -206,13 +211,13 @@ class GraphFilter(ClosedFormModel):
         return state, graph.n_items, self._status("fitted again", state), fields
 
     # -- the subspace ------------------------------------------------------------------------------
-    def _find(self, graph, seed):
+    def _find(self, graph: NormalisedGraph, seed: int) -> Subspace:
         n, k, width = graph.n_items, self.n_components, _width(self.n_components)
         if k == 0 or n <= 2 * width:
             # A basis would be as large as the matrix.
             return dense_subspace(graph.dense() if k else np.zeros((0, 0)), width)
-        settings = {"n_components": k, "width": width, "tol": self.tol, "seed": seed}
-        subspace = cold_subspace(self._product(graph), n, max_iter=self.max_iter, **settings)
+        rest: dict[str, Any] = {"n_components": k, "width": width, "tol": self.tol, "seed": seed}
+        subspace = cold_subspace(self._product(graph), n, max_iter=self.max_iter, **rest)
         if not subspace.converged:
             warnings.warn(
                 f"the singular subspace has a residual of {subspace.residual:.1e} after "
@@ -223,7 +228,9 @@ class GraphFilter(ClosedFormModel):
             )
         return subspace
 
-    def _refined(self, old, graph, positions):
+    def _refined(
+        self, old: NormalisedGraph, graph: NormalisedGraph, positions: Ints
+    ) -> Subspace | None:
         """Correct the subspace; None if that is not worth it, or does not reach its goal."""
         change = GraphChange.from_positions(old, graph, positions)
         width = self._subspace.basis.shape[1]
@@ -245,11 +252,11 @@ class GraphFilter(ClosedFormModel):
         whole = subspace.converged and subspace.rank(self.n_components) == self.n_components
         return subspace if whole and measured <= _CHANCE * allowed else None
 
-    def _product(self, graph):
+    def _product(self, graph: NormalisedGraph) -> Any:
         backend = get_backend("cpu", self.n_jobs)
         return lambda block: graph.product(block, backend)
 
-    def _state(self, graph, subspace, converged):
+    def _state(self, graph: NormalisedGraph, subspace: Subspace, converged: bool) -> dict[str, Any]:
         rank = subspace.rank(self.n_components)
         return {
             "_user_scales": graph.user_scales,
@@ -261,13 +268,13 @@ class GraphFilter(ClosedFormModel):
             "converged_": converged,
         }
 
-    def _status(self, words, state):
+    def _status(self, words: str, state: State) -> str:
         if 0 < state["spectral_gap_"] <= state["residual_"]:
             return f"{words}; the singular values at the cut are too close to tell apart"
         return words
 
     # -- scores ------------------------------------------------------------------------------------
-    def _score_rows(self, X):
+    def _score_rows(self, X: Any) -> Floats:
         graph = NormalisedGraph(self._interactions, self._user_scales, self._item_scales)
         scores = graph.filtered(X, get_backend("cpu", self.n_jobs))
         if len(self.singular_values_):
@@ -277,12 +284,12 @@ class GraphFilter(ClosedFormModel):
         return scores
 
 
-def _width(n_components):
+def _width(n_components: int) -> int:
     """Vectors that are kept: a quarter more, so that requests converge in few steps."""
     return n_components + max(8, n_components // 4) if n_components else 0
 
 
-def _steps_of(subspace):
+def _steps_of(subspace: Subspace) -> dict[str, Any]:
     before, after = subspace.before, subspace.residual
     return {
         "guarantee": "residual-bounded",

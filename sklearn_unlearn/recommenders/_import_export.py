@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -13,7 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklearn_unlearn.certificates._rank import slack_of
+from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.recommenders._types import Floats, RandomState, State
 from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._validation import refuse_masked
@@ -26,8 +30,25 @@ _WHAT = "expected a fitted implicit.als.AlternatingLeastSquares"
 class TakeOverMixin:
     """Mixin of `ALS`: into it and out of it with a model that is fitted already."""
 
+    # Of the estimator.
+    regularization: float
+    alpha: float
+    n_sweeps: int
+    n_jobs: int | None
+    random_state: RandomState
+    user_factors_: Floats
+    item_factors_: Floats
+
     @classmethod
-    def from_implicit(cls, model, user_items, *, unlearner=None, n_jobs=None, **params):
+    def from_implicit(
+        cls,
+        model: Any,
+        user_items: Any,
+        *,
+        unlearner: str | Unlearner | None = None,
+        n_jobs: int | None = None,
+        **params: Any,
+    ) -> Self:
         """Take over a fitted model of the `implicit` library, so that it can forget.
 
         Nothing is trained: the factors are copied as they are. Hardly any model is run to
@@ -104,8 +125,15 @@ class TakeOverMixin:
 
     @classmethod
     def from_factors(
-        cls, user_factors, item_factors, interactions, *, regularization, alpha, **params
-    ):
+        cls,
+        user_factors: ArrayLike,
+        item_factors: ArrayLike,
+        interactions: Any,
+        *,
+        regularization: float,
+        alpha: float,
+        **params: Any,
+    ) -> Self:
         """Take over factors from anywhere, so that they can forget.
 
         Nothing is trained. The factors should be near a minimum of the objective of `ALS`: what
@@ -159,7 +187,7 @@ class TakeOverMixin:
         factors = user_factors, item_factors
         return taken_over(cls, factors, interactions, "interactions", settings)
 
-    def to_implicit(self):
+    def to_implicit(self) -> Any:
         """Hand the model over to the `implicit` library, to serve or to save it there.
 
         Returns
@@ -205,7 +233,7 @@ class TakeOverMixin:
         return exported
 
 
-def _on_cpu(model):
+def _on_cpu(model: Any) -> Any:
     """Return implicit's ALS for the CPU; refuse every other class."""
     from implicit.cpu.als import AlternatingLeastSquares
     from implicit.gpu.als import AlternatingLeastSquares as OnGpu
@@ -220,14 +248,14 @@ def _on_cpu(model):
     )
 
 
-def refuse(params, fixed, why):
+def refuse(params: State, fixed: tuple[str, ...], why: str) -> None:
     """Refuse parameters that are not the caller's to choose."""
     for name in fixed:
         if name in params:
             raise TypeError(f"{name}={params[name]} was given; {why}. Leave it out.")
 
 
-def _joint_table(user_factors, item_factors):
+def _joint_table(user_factors: ArrayLike, item_factors: ArrayLike) -> Floats:
     """One table of both sides, a copy."""
     for side in (user_factors, item_factors):
         refuse_masked(side, "an array of factors")
@@ -252,7 +280,7 @@ def _joint_table(user_factors, item_factors):
     return table
 
 
-def taken_over(cls, factors, X, name, settings):
+def taken_over(cls: Any, factors: tuple[Any, Any], X: Any, name: str, settings: State) -> Any:
     """Estimator in the state that a fit on X with these factors as its outcome would leave."""
     table, sides = _joint_table(*factors), tuple(len(side) for side in factors)
     model = cls(n_factors=table.shape[1], **settings)
@@ -281,7 +309,9 @@ def taken_over(cls, factors, X, name, settings):
     return model
 
 
-def _read(model, X, shape, name, dtype):
+def _read(
+    model: Any, X: Any, shape: tuple[int, ...], name: str, dtype: np.dtype[Any]
+) -> Interactions:
     """Interactions, in a data type, that factors of some shape can have been fitted on."""
     X = as_numbers(X, name)
     values = X.data if sparse.issparse(X) and X.format in ("csr", "csc", "coo") else X

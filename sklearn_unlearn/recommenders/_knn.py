@@ -1,12 +1,18 @@
 """Item-based nearest neighbours."""
 
-from numbers import Integral, Real
+from __future__ import annotations
 
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.backends import get_backend
 from sklearn_unlearn.exact.cooccurrence._cooccurrence import Neighborhoods, find_again, find_all
 from sklearn_unlearn.exact.cooccurrence._weightings import SIMILARITIES, Rule
+from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_item_lists
+from sklearn_unlearn.recommenders._types import Floats, State
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
 __all__ = ["ItemKNN"]
@@ -106,7 +112,15 @@ class ItemKNN(ClosedFormModel):
         "n_jobs": [None, Integral],
     }
 
-    def __init__(self, n_neighbors=20, *, similarity="cosine", k1=1.2, b=0.75, n_jobs=None):
+    def __init__(
+        self,
+        n_neighbors: int = 20,
+        *,
+        similarity: str = "cosine",
+        k1: float = 1.2,
+        b: float = 0.75,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.similarity = similarity
         self.k1 = k1
@@ -115,17 +129,17 @@ class ItemKNN(ClosedFormModel):
 
     _smaller = "Use a smaller n_neighbors, or ALS; or leave out rare items."
 
-    def _memory_needed(self, n_users, n_items, n_stored):
+    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
         # Three numbers for each item, and the lists of those that hold something.
         return 24 * n_items + 12 * min(n_items, n_stored)
 
-    def _check_loaded(self, state):
+    def _check_loaded(self, state: State) -> None:
         check_item_lists(self, state)
 
-    def _learn(self, data):
+    def _learn(self, data: Interactions) -> dict[str, Any]:
         return _to_attributes(find_all(data, *self._settings()))
 
-    def _downdate(self, retained, request):
+    def _downdate(self, retained: Interactions, request: ForgetRequest) -> tuple[Any, ...]:
         old = Neighborhoods(self.item_similarity_, self._floors, self._item_scales, self._all_ones)
         new, n_rows = find_again(
             old, self._interactions, retained, request.positions, *self._settings()
@@ -135,15 +149,15 @@ class ItemKNN(ClosedFormModel):
             status = "every list was made again"
         return _to_attributes(new), n_rows, status
 
-    def _settings(self):
+    def _settings(self) -> tuple[Rule, int, Any]:
         rule = Rule(self.similarity, self.k1, self.b)
         return rule, self.n_neighbors, get_backend("cpu", self.n_jobs)
 
-    def _score_rows(self, X):
+    def _score_rows(self, X: Any) -> Floats:
         return (X @ self.item_similarity_).toarray()
 
 
-def _to_attributes(found):
+def _to_attributes(found: Neighborhoods) -> dict[str, Any]:
     return {
         "item_similarity_": found.similarity,
         "_floors": found.floors,

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import (
     PairwiseObjective,
     PropagatedObjective,
     SampledObjective,
+    SparseObjective,
     WeightedObjective,
 )
+from sklearn_unlearn.objectives._propagated import with_ridge
 from sklearn_unlearn.optimizers import solve_rows
 from sklearn_unlearn.recommenders._factor import FactorModel
 from sklearn_unlearn.recommenders._factor_state import canonical, to_attributes
 from sklearn_unlearn.recommenders._import_export import refuse, taken_over
+from sklearn_unlearn.recommenders._types import Columns, Floats, RandomState, State
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+from sklearn_unlearn.utils._tags import Tags
 
 __all__ = ["LightGCN"]
 
@@ -192,22 +199,22 @@ class LightGCN(FactorModel):
 
     def __init__(
         self,
-        n_factors=64,
+        n_factors: int = 64,
         *,
-        n_layers=3,
-        loss="bpr",
-        n_negatives=4,
-        alpha=5.0,
-        regularization=0.3,
-        frequency_scaling=0.0,
-        max_iter=100,
-        tol=1e-7,
-        unlearner=None,
-        random_state=None,
-        device="cpu",
-        n_jobs=None,
-        verbose=0,
-    ):
+        n_layers: int = 3,
+        loss: str = "bpr",
+        n_negatives: int = 4,
+        alpha: float = 5.0,
+        regularization: float = 0.3,
+        frequency_scaling: float = 0.0,
+        max_iter: int = 100,
+        tol: float = 1e-7,
+        unlearner: str | Unlearner | None = None,
+        random_state: RandomState = None,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_factors = n_factors
         self.n_layers = n_layers
         self.loss = loss
@@ -223,14 +230,17 @@ class LightGCN(FactorModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _make_objective(self, data, offset=None, key=None):
-        shared = {
+    def _make_objective(
+        self, data: Interactions, offset: float | None = None, key: int | None = None
+    ) -> PropagatedObjective:
+        shared: dict[str, Any] = {
             "n_factors": self.n_factors,
             "regularization": self.regularization,
             "frequency_scaling": self.frequency_scaling,
             "backend": self._backend(),
         }
-        drawn = {"n_negatives": self.n_negatives, "seed": self._seed, "key": key}
+        drawn: dict[str, Any] = {"n_negatives": self.n_negatives, "seed": self._seed, "key": key}
+        losses: SparseObjective
         if self.loss == "weighted":
             losses = WeightedObjective.from_interactions(data, alpha=self.alpha, **shared)
         elif self.loss == "logistic":
@@ -241,15 +251,21 @@ class LightGCN(FactorModel):
             )
         return PropagatedObjective.of(losses, data, self.n_layers)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
 
     @classmethod
     def from_embeddings(
-        cls, user_embeddings, item_embeddings, interactions, *, n_layers=3, **params
-    ):
+        cls,
+        user_embeddings: ArrayLike,
+        item_embeddings: ArrayLike,
+        interactions: Any,
+        *,
+        n_layers: int = 3,
+        **params: Any,
+    ) -> Self:
         """Take over embeddings that were trained elsewhere, so that they can forget.
 
         Nothing is trained. Scores are those of any implementation with the same graph, mean of
@@ -314,17 +330,24 @@ class LightGCN(FactorModel):
         return taken_over(cls, sides, interactions, "interactions", settings)
 
     @staticmethod
-    def _parameters(state):
+    def _parameters(state: State) -> State:
         return {
             "user_factors_": state["user_embeddings_"],
             "item_factors_": state["item_embeddings_"],
         }
 
-    def _canonical(self, theta, objective):
+    def _canonical(self, theta: Floats, objective: Any) -> Floats:
         items = objective.propagate(theta)[objective.layout.n_users :]
         return canonical(theta, objective.layout, self.tol, items)
 
-    def _attributes(self, theta, objective, data, columns=None, sums=()):
+    def _attributes(
+        self,
+        theta: Floats,
+        objective: Any,
+        data: Interactions,
+        columns: Columns | None = None,
+        sums: tuple[Floats, ...] = (),
+    ) -> dict[str, Any]:
         m = objective.layout.n_users
         own = to_attributes(theta, objective, columns, biases=False)
         table = np.concatenate([own["user_factors_"], own["item_factors_"]])
@@ -339,10 +362,10 @@ class LightGCN(FactorModel):
             "_pulled": objective.gathered(pulls, adjoint=True),
         }
 
-    def _make_fold_in(self, data):
+    def _make_fold_in(self, data: Interactions) -> SparseObjective:
         return self._make_objective(data, key=_NEW_ROW).inner
 
-    def _fold_in_chunk(self, X):
+    def _fold_in_chunk(self, X: Any) -> tuple[Floats, Floats]:
         r"""Rows that join the graph as it is: with its degrees, and without moving a layer of it.
 
         With x the row, normalised by the degrees, E the sum of the layers before the last of the
@@ -361,7 +384,7 @@ class LightGCN(FactorModel):
         if not self.converged_:
             return start, np.zeros(len(start))
         ridge = replace(objective.ridge, factors=depth**2 * objective.ridge.factors)
-        losses = replace(objective.inner, ridge=ridge).freeze_items()
+        losses = with_ridge(objective.inner, ridge).freeze_items()
         n = len(start)
         tilt = ridge.of_factors(objective.layout)[:n, None] * start - edges @ self._pulled
         theta = solve_rows(losses, np.concatenate([start, self.item_factors_]), tilt=tilt)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Any, Literal
 
+from numpy.typing import ArrayLike
+
+from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import PointwiseObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 from sklearn_unlearn.utils._data_warnings import warn_of_data
 
@@ -151,22 +157,22 @@ class MatrixFactorization(FactorModel):
 
     def __init__(
         self,
-        n_factors=32,
+        n_factors: int = 32,
         *,
-        loss="logistic",
-        regularization=10.0,
-        bias_regularization=(1.0, 4.0),
-        frequency_scaling=0.0,
-        fit_bias=True,
-        global_mean="auto",
-        max_iter=100,
-        tol=1e-6,
-        unlearner=None,
-        random_state=None,
-        device="cpu",
-        n_jobs=None,
-        verbose=0,
-    ):
+        loss: str = "logistic",
+        regularization: float = 10.0,
+        bias_regularization: float | tuple[float, float] = (1.0, 4.0),
+        frequency_scaling: float = 0.0,
+        fit_bias: bool = True,
+        global_mean: bool | Literal["auto"] = "auto",
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        unlearner: str | Unlearner | None = None,
+        random_state: RandomState = None,
+        device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_factors = n_factors
         self.loss = loss
         self.regularization = regularization
@@ -182,12 +188,14 @@ class MatrixFactorization(FactorModel):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _check_training_data(self, X, sample_weight=None):
+    def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
         data = super()._check_training_data(X, sample_weight)
         _warn_of_one_sort(data, self.loss)
         return data
 
-    def _make_objective(self, data, offset=None):
+    def _make_objective(
+        self, data: Interactions, offset: float | None = None
+    ) -> PointwiseObjective:
         global_mean = self.loss == "squared" if self.global_mean == "auto" else self.global_mean
         return PointwiseObjective.from_interactions(
             data,
@@ -203,7 +211,7 @@ class MatrixFactorization(FactorModel):
         )
 
 
-def _warn_of_one_sort(data, loss):
+def _warn_of_one_sort(data: Interactions, loss: str) -> None:
     """Warn of data in which the model has nothing to tell apart: likes alone, ratings unlabelled.
 
     Kept from false alarms by what feedback of people looks like: more than a handful of values, not
@@ -228,10 +236,14 @@ def _warn_of_one_sort(data, loss):
         )
 
 
-def _pair_of_weights(value):
+def _pair_of_weights(value: Any) -> tuple[float, float]:
     """Weights of user and of item biases; what a tuple holds, no constraint has checked."""
     pair = value if isinstance(value, tuple) else (value, value)
-    if len(pair) == 2 and all(isinstance(one, Real) and 0 < one < float("inf") for one in pair):
+    # mypy: the abstract numbers have no reflected order.
+    if len(pair) == 2 and all(
+        isinstance(one, Real) and 0 < one < float("inf")  # type: ignore[operator]
+        for one in pair
+    ):
         return float(pair[0]), float(pair[1])
     raise ValueError(
         f"bias_regularization={value!r} was given; expected a positive number, or a tuple of two. "

@@ -12,6 +12,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_unlearn.influence import Unlearner
+
 __all__ = ["UnlearningRecommender"]
 
 _NAMES = ("influence", "sweep", "refit")
@@ -97,7 +99,7 @@ class UnlearningRecommender(MetaEstimatorMixin, BaseEstimator):
     False
     """
 
-    def __init__(self, estimator, unlearner=None):
+    def __init__(self, estimator: Any, unlearner: str | Unlearner | None = None) -> None:
         self.estimator = estimator
         self.unlearner = unlearner
 
