@@ -155,15 +155,15 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
 
     def __init__(
         self,
-        estimator,
-        n_shards=10,
+        estimator: Any,
+        n_shards: int = 10,
         *,
-        partition="hash",
-        aggregation="mean",
-        method="forget",
-        random_state=None,
-        n_jobs=None,
-    ):
+        partition: str = "hash",
+        aggregation: str = "mean",
+        method: str = "forget",
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.estimator = estimator
         self.n_shards = n_shards
         self.partition = partition
