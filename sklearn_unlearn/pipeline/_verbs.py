@@ -37,6 +37,7 @@ class RecommenderVerbs:
     """What a pipeline adds to scikit-learn's: each verb is there where the last step has it."""
 
     steps: list[tuple[str, Any]]
+    _final_estimator: Any
 
     @last_has("recommend")
     def recommend(
@@ -89,7 +90,7 @@ class RecommenderVerbs:
         """
         check_is_fitted(self)
         view = self._snapshot()
-        options = {"n_items": n_items, "exclude_seen": exclude_seen}
+        options: dict[str, Any] = {"n_items": n_items, "exclude_seen": exclude_seen}
         encoder, model = view._encoder, view.steps[-1][1]
         if encoder is None:
             rows = None if X is None else view._entries(X)
