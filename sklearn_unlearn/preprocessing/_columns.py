@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set, ValuesView
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -219,4 +219,4 @@ def make_events(kind: str, columns: dict[str, np.ndarray]) -> Any:
         return table
     import narwhals as nw
 
-    return nw.from_dict(columns, backend=kind).to_native()
+    return nw.from_dict(columns, backend=cast(Any, kind)).to_native()

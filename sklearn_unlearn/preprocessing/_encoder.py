@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -21,10 +21,10 @@ from ._vocabulary import Vocabulary
 
 __all__ = ["InteractionEncoder"]
 
-SparseMatrix = sparse.csr_matrix | sparse.csr_array
+SparseMatrix: TypeAlias = sparse.csr_matrix | sparse.csr_array
 
 
-class InteractionEncoder(
+class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-learn's, untyped
     IdLookupMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Turn events with ids into the sparse user-item matrix that recommenders learn from.
@@ -112,7 +112,7 @@ class InteractionEncoder(
         duplicates: str = "sum",
         unknown: str = "error",
         timestamp: str | None = None,
-    ):
+    ) -> None:
         self.user = user
         self.item = item
         self.value = value
@@ -221,7 +221,7 @@ class InteractionEncoder(
         items = self._encode(table.item, "item")
         return users.ids, self._matrix(rows, items, *self._numbers(table), users.size)
 
-    def _learn(self, events: Any) -> tuple[Any, ...]:
+    def _learn(self, events: Any) -> tuple[Any, Any, Any, Any]:
         """Fit, and return positions, values and order of the events."""
         self._validate_params()
         names = [self.user, self.item, self.value, self.timestamp]

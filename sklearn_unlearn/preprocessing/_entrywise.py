@@ -143,7 +143,7 @@ class RatingBinarizer(EntrywiseTransformer):
         "threshold": [Interval(Real, None, None, closed="neither")]
     }
 
-    def __init__(self, threshold: float = 4.0):
+    def __init__(self, threshold: float = 4.0) -> None:
         self.threshold = threshold
 
     def _transform_values(self, values: NDArray[Any]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ __all__ = ["blocks", "decategorize", "factorize_integers", "factorize_objects", 
 _BLOCK = 1 << 17
 
 
-def _code_type(n: int) -> type:
+def _code_type(n: int) -> type[np.signedinteger[Any]]:
     """Return the narrower type that can number `n` things."""
     return np.int32 if n <= np.iinfo(np.int32).max else np.int64
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import NoReturn
 
 import numpy as np
@@ -55,7 +56,7 @@ def refuse_in_diagram() -> None:
     From 1.9 it lists the output names of every fitted transformer, nested ones too, and leaves them
     out where the call fails. Nothing else marks such a call, and ids must not end up in a notebook.
     """
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith("sklearn.utils._repr_html"):
             raise AttributeError("ids are not shown in diagrams")
