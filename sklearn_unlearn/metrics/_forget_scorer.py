@@ -28,7 +28,7 @@ _N_KEPT = 8
 class ForgetScorer:
     """What `make_forget_scorer` returns: call it as ``scorer(estimator, request)``."""
 
-    def __init__(self, measures: str | tuple[str, ...], reference: Any, pairs: str):
+    def __init__(self, measures: str | tuple[str, ...], reference: Any, pairs: str) -> None:
         self.measures, self.reference, self.pairs = measures, reference, pairs
         self._start_empty()
 
@@ -62,7 +62,7 @@ class ForgetScorer:
             refit = self._refit(before, X, pairs)
         elif hasattr(refit, "predict_pairs") or hasattr(refit, "steps"):
             refit = innermost_recommender(refit)
-        affected = {"users": np.unique(pairs[:, 0]), "items": np.unique(pairs[:, 1])}
+        affected: Any = {"users": np.unique(pairs[:, 0]), "items": np.unique(pairs[:, 1])}
         return remaining_gap(
             innermost_recommender(before),
             innermost_recommender(after),
@@ -198,8 +198,8 @@ def _positions(model: Any, X: Any) -> np.ndarray:
     if encoder is not None:
         return encoder.encode_pairs(X)
     shape = catalogue_shape(innermost_recommender(model))
-    limits = tuple(np.iinfo(np.int64).max if size is None else size for size in shape)
-    return np.column_stack(as_pairs(X, limits, "X"))
+    n_users, n_items = (np.iinfo(np.int64).max if size is None else size for size in shape)
+    return np.column_stack(as_pairs(X, (n_users, n_items), "X"))
 
 
 def _read(report: Any, measure: str) -> float:

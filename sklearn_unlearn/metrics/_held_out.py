@@ -186,7 +186,7 @@ def _not_trained(
 
     Such cells are not recommended, so they cannot be found either: an event may repeat.
     """
-    trained = getattr(parts.recommender, "_interactions", None)
+    trained: Any = getattr(parts.recommender, "_interactions", None)
     if not hasattr(trained, "contains"):
         return rows
     owners = np.repeat(users, np.diff(rows.indptr))

@@ -36,7 +36,7 @@ class GivenLists:
 
     n_items: int | None = None
 
-    def __init__(self, items: NDArray[Any], name: str):
+    def __init__(self, items: NDArray[Any], name: str) -> None:
         self.items, self.name = items, name
         self.n_users: int | None = items.shape[0]
 
@@ -53,7 +53,7 @@ class GivenLists:
 class ScoredItems:
     """Lists from scores: a matrix, or the decision function of a model on users' profiles."""
 
-    def __init__(self, scores: Any, name: str, exclude: sparse.csr_array | None):
+    def __init__(self, scores: Any, name: str, exclude: sparse.csr_array | None) -> None:
         self.scores, self.name, self.exclude = scores, name, exclude
         shape = exclude.shape if exclude is not None else scores.shape
         self.n_users: int | None = shape[0]
@@ -94,7 +94,7 @@ class ScoredItems:
 class RecommendedItems:
     """Lists that a fitted recommender makes for its training users."""
 
-    def __init__(self, model: Any, name: str, exclude: sparse.csr_array | None):
+    def __init__(self, model: Any, name: str, exclude: sparse.csr_array | None) -> None:
         self.model, self.name, self.exclude = model, name, exclude
         told = catalogue_shape(model)
         if exclude is not None:

@@ -159,18 +159,7 @@ def make_ranking_scorer(
     """
     _check_choice("metric", metric, tuple(_METRICS))
     _check_choice("generalization", generalization, _GENERALIZATIONS)
-    if isinstance(holdout, bool) or not isinstance(holdout, Real):
-        raise TypeError(f"holdout={holdout!r}; expected a number. Pass 0.2 for a fifth.")
-    if not 0 < holdout < 1:
-        raise ValueError(
-            f"holdout={holdout}; expected a share between 0 and 1, both excluded. Pass 0.2 for a "
-            "fifth."
-        )
-    if isinstance(random_state, bool) or not isinstance(random_state, Integral):
-        raise TypeError(
-            f"random_state={random_state!r}; expected an integer, so that every candidate has to "
-            "find the same items. Pass a fixed seed."
-        )
+    _check_split(holdout, random_state)
     return RankingScorer(
         metric, check_count(k, "k"), generalization, float(holdout), int(random_state)
     )
@@ -257,4 +246,20 @@ def _check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(
             f"{name}={value!r}; expected one of {', '.join(map(repr, known))}. Choose one of these."
+        )
+
+
+def _check_split(holdout: Any, random_state: Any) -> None:
+    """Refuse what does not say which items of a user are held out."""
+    if isinstance(holdout, bool) or not isinstance(holdout, Real):
+        raise TypeError(f"holdout={holdout!r}; expected a number. Pass 0.2 for a fifth.")
+    if not 0 < holdout < 1:  # type: ignore[operator]  # numbers.Real has no reflected order
+        raise ValueError(
+            f"holdout={holdout}; expected a share between 0 and 1, both excluded. Pass 0.2 for a "
+            "fifth."
+        )
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral):
+        raise TypeError(
+            f"random_state={random_state!r}; expected an integer, so that every candidate has to "
+            "find the same items. Pass a fixed seed."
         )

@@ -25,7 +25,7 @@ BLOCK_SIZE = 1 << 18
 class ArrayScores:
     """Scores already computed: a matrix (n_users, n_items), or a vector of pairs."""
 
-    def __init__(self, values: Scores):
+    def __init__(self, values: Scores) -> None:
         self.values = values
         self.shape: tuple[int, ...] | None = values.shape
 
@@ -37,7 +37,7 @@ class ArrayScores:
 class ModelScores:
     """Scores of a fitted recommender, computed when asked for."""
 
-    def __init__(self, model: Any, name: str):
+    def __init__(self, model: Any, name: str) -> None:
         self.model, self.name = model, name
         n_users, n_items = catalogue_shape(model)
         self.shape: tuple[int, ...] | None = None
@@ -109,7 +109,7 @@ def as_scores(value: Any, name: str) -> ArrayScores | ModelScores:
 class PairSet:
     """The pairs in the rows `users` or the columns `items`, numbered from 0 to `size` - 1."""
 
-    def __init__(self, shape: Shape, users: Any = None, items: Any = None):
+    def __init__(self, shape: Shape, users: Any = None, items: Any = None) -> None:
         n_users, self.n_items = shape
         if users is None and items is None:
             users = np.arange(n_users)
