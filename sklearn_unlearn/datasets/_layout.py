@@ -109,15 +109,16 @@ def _names_positions(
     first: list[str], rest: Sequence[list[str]], wanted: Mapping[str, Column], source: str
 ) -> bool:
     """Tell whether a first line can only be names, where positions were given."""
-    fields = {
-        role: first[place]
+    places = {
+        role: place
         for role, place in wanted.items()
         if isinstance(place, int) and 0 <= place < len(first)
     }
+    fields = {role: first[place] for role, place in places.items()}
     words_above_numbers = [
         role
         for role, field in fields.items()
-        if field and _kind(field) == "text" and not _kinds(rest, wanted[role]) & {"text", "empty"}
+        if field and _kind(field) == "text" and not _kinds(rest, places[role]) & {"text", "empty"}
     ]
     if not all(is_known(fields.get(role, ""), role) for role in ("user", "item")):
         if not rest or not words_above_numbers:

@@ -94,9 +94,9 @@ def make_interactions(
     )
     rng = check_random_state(random_state)
     truth = _draw_truth(n_users, n_items, n_factors, bias_scale, rng)
-    weights = tuple(_zipf(n, popularity, rng) for n in (n_users, n_items))
+    user_weights, item_weights = (_zipf(n, popularity, rng) for n in (n_users, n_items))
     liking = (truth, noise) if feedback == "implicit" else None
-    cells = _draw_cells(*weights, n_interactions, liking, rng)
+    cells = _draw_cells(user_weights, item_weights, n_interactions, liking, rng)
     users, items = np.divmod(np.sort(cells), n_items)
     values = _draw_values(_scores(truth, users, items), feedback, noise, rng)
     if return_events:
@@ -108,21 +108,22 @@ def make_interactions(
 
 
 def _check(
-    n_users: int,
-    n_items: int,
-    n_interactions: int | None,
-    n_factors: int,
-    feedback: str,
-    noise: float,
-    popularity: float,
-    bias_scale: float,
+    n_users: Any,
+    n_items: Any,
+    n_interactions: Any,
+    n_factors: Any,
+    feedback: Any,
+    noise: Any,
+    popularity: Any,
+    bias_scale: Any,
 ) -> int:
     """Refuse parameters out of range; return the number of interactions."""
     for name, count in (("n_users", n_users), ("n_items", n_items), ("n_factors", n_factors)):
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
             raise ValueError(f"Got {name}={count!r}; expected an integer of at least 1. Raise it.")
     for name, scale in (("noise", noise), ("popularity", popularity), ("bias_scale", bias_scale)):
-        if not isinstance(scale, Real) or not 0 <= scale < np.inf:
+        # mypy: the abstract numbers have no reflected order.
+        if not isinstance(scale, Real) or not 0 <= scale < np.inf:  # type: ignore[operator]
             raise ValueError(f"Got {name}={scale!r}; expected a finite number >= 0. Change it.")
     if feedback not in ("label", "rating", "implicit"):
         raise ValueError(
@@ -131,7 +132,9 @@ def _check(
     n_cells = n_users * n_items
     if n_interactions is None:
         return min(20 * n_users, max(n_cells // 2, 1))
-    if not isinstance(n_interactions, Integral) or not 1 <= n_interactions <= n_cells:
+    if not isinstance(n_interactions, Integral) or not (
+        1 <= n_interactions <= n_cells  # type: ignore[operator]  # as above
+    ):
         raise ValueError(
             f"Got n_interactions={n_interactions!r} for {n_cells} cells; expected an integer from "
             "1 to that number. Lower it, or ask for more users or items."
@@ -188,7 +191,14 @@ def _draw_cells(
     return _draw_by_rejection(user_weights, item_weights, n, first, liking, rng)
 
 
-def _draw_from_grid(user_weights, item_weights, n, first, liking, rng):
+def _draw_from_grid(
+    user_weights: np.ndarray,
+    item_weights: np.ndarray,
+    n: int,
+    first: np.ndarray,
+    liking: tuple[Bunch, float] | None,
+    rng: Any,
+) -> np.ndarray:
     """Weighted draw without replacement: the n largest of log weight + Gumbel noise."""
     key = rng.gumbel(size=(len(user_weights), len(item_weights)))
     key += np.log(user_weights)[:, None] + np.log(item_weights)
@@ -202,7 +212,14 @@ def _draw_from_grid(user_weights, item_weights, n, first, liking, rng):
     return np.argpartition(key, len(key) - n)[len(key) - n :]
 
 
-def _draw_by_rejection(user_weights, item_weights, n, first, liking, rng):
+def _draw_by_rejection(
+    user_weights: np.ndarray,
+    item_weights: np.ndarray,
+    n: int,
+    first: np.ndarray,
+    liking: tuple[Bunch, float] | None,
+    rng: Any,
+) -> np.ndarray:
     """Draw with replacement and keep the first n distinct cells: the same law as the grid's."""
     cells = first
     while len(cells) < n:
@@ -240,7 +257,9 @@ def _draw_values(scores: np.ndarray, feedback: str, noise: float, rng: Any) -> n
     return 1.0 + rng.poisson(np.exp(np.minimum(scores, 3.0) / 2))
 
 
-def _as_events(users, items, values, shape, rng) -> Events:
+def _as_events(
+    users: np.ndarray, items: np.ndarray, values: np.ndarray, shape: tuple[int, int], rng: Any
+) -> Events:
     """Write positions as text ids, in random order."""
     order = rng.permutation(len(users))
     ids = []
