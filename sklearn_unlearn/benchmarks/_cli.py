@@ -157,7 +157,8 @@ def _as_for_implicit(problem: Problem, options: argparse.Namespace) -> Problem:
     users, items = copies
     name = f"{problem.name}, expanded {users} x {items} (synthetic)"
     large = expand(X, users, options.seed, item_factor=items)
-    return replace(problem, name=name, X=large, test=tuple(part[:0] for part in problem.test))
+    none: Any = tuple(part[:0] for part in problem.test)
+    return replace(problem, name=name, X=large, test=none)
 
 
 def _runner(options: argparse.Namespace, plan: Plan) -> Callable[[], Any]:

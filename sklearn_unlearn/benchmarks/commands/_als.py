@@ -151,7 +151,9 @@ class AlsTrial:
         noise = {
             name.replace("gap", "noise"): value for name, value in gaps.of(other.result).items()
         }
-        rows = [("nothing", "nothing", self.subject.model, None)]
+        rows: list[tuple[str, str, Any, Timing | None]] = [
+            ("nothing", "nothing", self.subject.model, None)
+        ]
         for name, strategy in self.plan.settings.items():
             timing = time_forget(
                 self.subject.model,

@@ -214,7 +214,7 @@ def _state(timing: Any) -> Record:
 
 
 def _gap(before: Any, after: Any, refit: Any, request: Request | None = None) -> float:
-    affected = {} if request is None else {"users": request.users, "items": request.items}
+    affected: Any = {} if request is None else {"users": request.users, "items": request.items}
     return remaining_gap(before, after, refit, **affected)
 
 

@@ -226,11 +226,10 @@ def _problem(
         return Problem(name, X, test, False, suspects or {}, True)
     known = set(np.unique(train[2]).tolist())
     labels = threshold is not None or known <= {-1.0, 0.0, 1.0}
-    if threshold is None and labels:
-        threshold = 0.5
     if labels:
+        limit = 0.5 if threshold is None else threshold
         train, test = (
-            (users, items, np.where(values >= threshold, 1.0, -1.0))
+            (users, items, np.where(values >= limit, 1.0, -1.0))
             for users, items, values in (train, test)
         )
         if len(set(np.unique(train[2]).tolist())) < 2:

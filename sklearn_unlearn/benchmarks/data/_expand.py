@@ -154,5 +154,5 @@ def _kept_shares(X: sparse.coo_array, n: int, factor: int) -> NDArray[np.float64
 
 
 def _check_factor(name: str, factor: Any) -> None:
-    if not isinstance(factor, Integral) or isinstance(factor, bool) or factor < 1:
+    if isinstance(factor, bool) or not isinstance(factor, Integral) or factor < 1:
         raise ValueError(f"Got {name}={factor!r}; expected an integer of at least 1. Raise it.")

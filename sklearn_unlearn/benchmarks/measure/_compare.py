@@ -193,7 +193,7 @@ class Trial:
         return _parts(timing)
 
     def _gaps(self, after: Any) -> dict[str, float]:
-        affected = {"users": self.request.users, "items": self.request.items}
+        affected: Any = {"users": self.request.users, "items": self.request.items}
         return {
             "gap_all": remaining_gap(self.model, after, self.reference),
             "gap_affected": remaining_gap(self.model, after, self.reference, **affected),

@@ -6,6 +6,7 @@ comes from two small triangles; a sample of pairs would miss what one user among
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -49,7 +50,7 @@ def score_distance(a: Any, b: Any, users: Any = slice(None), items: Any = slice(
     """
     left = np.hstack([a.user_factors_[users], b.user_factors_[users]]).astype(np.float64)
     right = np.hstack([a.item_factors_[items], -b.item_factors_[items]]).astype(np.float64)
-    triangles = (np.linalg.qr(table, mode="r") for table in (left, right))
+    triangles: Iterator[Any] = (np.linalg.qr(table, mode="r") for table in (left, right))
     return float(np.linalg.norm(next(triangles) @ next(triangles).T))
 
 

@@ -109,7 +109,7 @@ _NOTES = {
 
 
 def _settings_text(document: Record) -> str:
-    shown = (
+    shown: tuple[str, ...] = (
         "loss",
         "n_factors",
         "n_layers",
