@@ -263,7 +263,8 @@ def _lists(problem: Problem, *models_and_user: Any) -> Lists | None:
         tops.append(problem.item_ids(top[top >= 0]))
     seen = set(problem.item_ids(problem.X_train[[user]].indices))
     named = problem.user_id(user) if user in problem.users else None
-    return Lists(named, *tops, seen=seen)
+    before, after, refit = tops
+    return Lists(named, before, after, refit, seen)
 
 
 def _row_sums(X: Any, taken: np.ndarray) -> np.ndarray:
