@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ _N_LAST = 6
 
 
 @forget_check("outcome")
-def check_forget_until_nothing_is_left(name, estimator_orig):
+def check_forget_until_nothing_is_left(name: str, estimator_orig: Any) -> None:
     """Forget users, or items, until none is left; then answer, certify, and find nothing to do."""
     for shape, density in (_SMALL, _LARGE):
         problem = Problem(estimator_orig, shape=shape, density=density)
@@ -49,7 +50,7 @@ def check_forget_until_nothing_is_left(name, estimator_orig):
 
 
 @forget_check("ids", instead_of=check_forget_until_nothing_is_left)
-def check_ids_forget_until_nothing_is_left(name, estimator_orig):
+def check_ids_forget_until_nothing_is_left(name: str, estimator_orig: Any) -> None:
     """Forget users, or items, by their ids until none is left; then answer, certify and rest."""
     columns = columns_of(estimator_orig)
     for shape, density in (_SMALL, _LARGE):

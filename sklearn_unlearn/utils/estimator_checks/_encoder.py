@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -34,7 +35,7 @@ _STRANGE_ITEM = 77_777_777
 
 
 @encoder_check
-def check_encoder_round_trip(name, encoder_orig):
+def check_encoder_round_trip(name: str, encoder_orig: Any) -> None:
     """Positions are those of the ids in ascending order, and lead back to the events."""
     problem = EventProblem(encoder_orig)
     encoder, events = clone(encoder_orig), problem.events
@@ -81,7 +82,7 @@ def _check_way_back(name, encoder, problem, X, pairs):
 
 
 @encoder_check
-def check_encoder_forgets_users(name, encoder_orig):
+def check_encoder_forgets_users(name: str, encoder_orig: Any) -> None:
     """``forget_users`` erases an id from memory and pickles, and moves no position."""
     problem = EventProblem(encoder_orig)
     for user_ids in (USER_IDS, INTEGER_USER_IDS):
@@ -122,7 +123,7 @@ def _require_named(name, call, one):
 
 
 @encoder_check
-def check_encoder_unknown_ids(name, encoder_orig):
+def check_encoder_unknown_ids(name: str, encoder_orig: Any) -> None:
     """Unknown ids are named by an error, or left out and at -1 with ``unknown="ignore"``."""
     problem = EventProblem(encoder_orig)
     user = problem.columns.user
@@ -155,7 +156,7 @@ def check_encoder_unknown_ids(name, encoder_orig):
 
 
 @encoder_check
-def check_encoder_shows_no_ids(name, encoder_orig):
+def check_encoder_shows_no_ids(name: str, encoder_orig: Any) -> None:
     """No id is in any text of an encoder, nor in an error of a call that did not pass it."""
     problem = EventProblem(encoder_orig)
     encoder, events = clone(encoder_orig).fit(problem.events), problem.events
@@ -185,7 +186,7 @@ def check_encoder_shows_no_ids(name, encoder_orig):
 
 
 @encoder_check
-def check_encoder_order_and_kind_are_irrelevant(name, encoder_orig):
+def check_encoder_order_and_kind_are_irrelevant(name: str, encoder_orig: Any) -> None:
     """Whatever the order of events and the kind of their table: one matrix."""
     problem = EventProblem(encoder_orig)
     reference = clone(encoder_orig).fit_transform(problem.events)
@@ -208,7 +209,7 @@ def check_encoder_order_and_kind_are_irrelevant(name, encoder_orig):
 
 
 @encoder_check
-def check_encoder_failures_change_nothing(name, encoder_orig):
+def check_encoder_failures_change_nothing(name: str, encoder_orig: Any) -> None:
     """Stay as it was, bit for bit, when ``fit`` or ``forget_users`` fails."""
     problem = EventProblem(encoder_orig)
     try:

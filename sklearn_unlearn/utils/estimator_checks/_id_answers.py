@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
 @forget_check("ids", instead_of=check_forget_everything)
-def check_ids_forget_everything(name, estimator_orig):
+def check_ids_forget_everything(name: str, estimator_orig: Any) -> None:
     """Forget every user: no id and nothing to forget is left, and items can still be listed."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.events)
@@ -61,7 +62,7 @@ def _stranger(problem, user=0):
 
 
 @forget_check("ids")
-def check_ids_recommend_answers_in_ids(name, estimator_orig):
+def check_ids_recommend_answers_in_ids(name: str, estimator_orig: Any) -> None:
     """List for each user, in the order asked, unseen items by the score of the pair."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.events).forget(problem.table(problem.forgotten))
@@ -116,7 +117,7 @@ def _near(one, other) -> bool:
 
 
 @forget_check("ids")
-def check_ids_new_users_are_folded_in(name, estimator_orig):
+def check_ids_new_users_are_folded_in(name: str, estimator_orig: Any) -> None:
     """``recommend(events)`` serves users that ``fit`` never saw, and remembers nothing of them."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.events)
@@ -160,7 +161,7 @@ def _folded_rows(model, problem):
 
 
 @forget_check("ids")
-def check_ids_order_and_kind_are_irrelevant(name, estimator_orig):
+def check_ids_order_and_kind_are_irrelevant(name: str, estimator_orig: Any) -> None:
     """Whatever the order of events and the kind of their table: the same scores."""
     problem = EventProblem(estimator_orig)
     order = np.random.RandomState(1).permutation(len(problem.cells))
@@ -180,7 +181,7 @@ def check_ids_order_and_kind_are_irrelevant(name, estimator_orig):
 
 
 @forget_check("ids")
-def check_ids_request_forms(name, estimator_orig):
+def check_ids_request_forms(name: str, estimator_orig: Any) -> None:
     """Forget the same for an id given alone, in a list, an array, a set or a series."""
     problem = EventProblem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.events)

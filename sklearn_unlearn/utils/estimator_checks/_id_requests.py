@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import has_fit_parameter
@@ -45,7 +47,7 @@ def invalid_requests(problem):
 
 
 @forget_check("ids", instead_of=check_forget_invalid_requests_are_atomic)
-def check_ids_invalid_requests_are_atomic(name, estimator_orig):
+def check_ids_invalid_requests_are_atomic(name: str, estimator_orig: Any) -> None:
     """Refuse a bad request with TypeError or ValueError, and change no bit of the model."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.events)
@@ -71,7 +73,7 @@ def check_ids_invalid_requests_are_atomic(name, estimator_orig):
 
 
 @forget_check("ids", instead_of=check_forget_unknown_is_named)
-def check_ids_unknown_is_named(name, estimator_orig):
+def check_ids_unknown_is_named(name: str, estimator_orig: Any) -> None:
     """Name an id that is not known, or the row of an event that is not, and change no bit."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.events)
@@ -112,7 +114,7 @@ def _scores(model, problem):
 
 
 @forget_check("ids")
-def check_ids_failures_change_nothing(name, estimator_orig):
+def check_ids_failures_change_nothing(name: str, estimator_orig: Any) -> None:
     """Whatever step of a ``fit`` fails, the estimator stays fitted as it was, bit for bit."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.events)
@@ -151,7 +153,7 @@ def _last_step(model):
 
 
 @forget_check("steps")
-def check_ids_row_wise_steps_are_refused(name, estimator_orig):
+def check_ids_row_wise_steps_are_refused(name: str, estimator_orig: Any) -> None:
     """Refuse, in ``fit``, a step in which one value acts on others."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig)
@@ -162,7 +164,7 @@ def check_ids_row_wise_steps_are_refused(name, estimator_orig):
 
 
 @forget_check("memory")
-def check_ids_memory_is_refused(name, estimator_orig):
+def check_ids_memory_is_refused(name: str, estimator_orig: Any) -> None:
     """Refuse, in ``fit``, a cache of fitted steps: forgetting could not reach it."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig).set_params(memory="a folder that is never made")

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import traceback
 import warnings
+from typing import Any
 
 import joblib
 import numpy as np
@@ -51,7 +52,7 @@ def require_erased(model, one, what):
 
 
 @forget_check("ids")
-def check_ids_are_erased(name, estimator_orig):
+def check_ids_are_erased(name: str, estimator_orig: Any) -> None:
     """After ``forget(users=...)`` the id is in no memory and no pickle, and unknown."""
     problem = EventProblem(estimator_orig)
     for kind, user_ids in (("text", USER_IDS), ("integer", INTEGER_USER_IDS)):
@@ -65,7 +66,7 @@ def check_ids_are_erased(name, estimator_orig):
 
 
 @forget_check("ids")
-def check_ids_of_events_and_of_users_agree(name, estimator_orig):
+def check_ids_of_events_and_of_users_agree(name: str, estimator_orig: Any) -> None:
     """Forgetting all events of a user is forgetting the user, in every attribute, bit for bit."""
     problem = EventProblem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.events)
@@ -96,7 +97,7 @@ def _differ(key, one, other):
 
 
 @forget_check("ids")
-def check_ids_of_emptied_users_are_erased(name, estimator_orig):
+def check_ids_of_emptied_users_are_erased(name: str, estimator_orig: Any) -> None:
     """Users of whom nothing is left lose their ids, by whatever request; items keep theirs."""
     problem = EventProblem(estimator_orig)
     item, one = problem.item, USER_IDS[STRANGER]
@@ -121,7 +122,7 @@ def check_ids_of_emptied_users_are_erased(name, estimator_orig):
 
 
 @forget_check("ids")
-def check_ids_are_not_shown(name, estimator_orig):
+def check_ids_are_not_shown(name: str, estimator_orig: Any) -> None:
     """No fitted id is in any text: of the model, its report, its errors, its warnings."""
     problem = EventProblem(estimator_orig)
     model = fresh(estimator_orig)
@@ -213,7 +214,7 @@ def _bad_calls(model, problem):
 
 
 @forget_check("ids")
-def check_ids_input_is_not_aliased(name, estimator_orig):
+def check_ids_input_is_not_aliased(name: str, estimator_orig: Any) -> None:
     """Never write to a table; changing it after ``fit`` does not reach the model."""
     problem = EventProblem(estimator_orig)
     events = {key: column.copy() for key, column in problem.events.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
 @forget_check("outcome")
-def check_forget_equals_refit(name, estimator_orig):
+def check_forget_equals_refit(name: str, estimator_orig: Any) -> None:
     """After ``forget`` the model scores like one refitted on what remains."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
@@ -43,7 +44,7 @@ def check_forget_equals_refit(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_sequential_equals_batch(name, estimator_orig):
+def check_forget_sequential_equals_batch(name: str, estimator_orig: Any) -> None:
     """End where one batch ends when requests come one by one."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
@@ -55,7 +56,7 @@ def check_forget_sequential_equals_batch(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_order_is_irrelevant(name, estimator_orig):
+def check_forget_order_is_irrelevant(name: str, estimator_orig: Any) -> None:
     """End in one place whatever the order of two requests."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
@@ -69,7 +70,7 @@ def check_forget_order_is_irrelevant(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_user(name, estimator_orig):
+def check_forget_user(name: str, estimator_orig: Any) -> None:
     """Forget a whole user like a refit that finds its row empty."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
@@ -79,7 +80,7 @@ def check_forget_user(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_item(name, estimator_orig):
+def check_forget_item(name: str, estimator_orig: Any) -> None:
     """Forget a whole item like a refit that finds its column empty."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
@@ -89,7 +90,7 @@ def check_forget_item(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_everything(name, estimator_orig):
+def check_forget_everything(name: str, estimator_orig: Any) -> None:
     """Forget everything, and still answer, every user alike."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -114,7 +115,7 @@ def check_forget_everything(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_is_deterministic(name, estimator_orig):
+def check_forget_is_deterministic(name: str, estimator_orig: Any) -> None:
     """Two equal models that forget the same are equal, bit for bit."""
     problem = Problem(estimator_orig)
     tables = [
@@ -125,7 +126,7 @@ def check_forget_is_deterministic(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_random_states(name, estimator_orig):
+def check_forget_random_states(name: str, estimator_orig: Any) -> None:
     """``forget`` works with every form of ``random_state`` and draws from none of them."""
     keys = random_states(estimator_orig)
     if not keys:
@@ -155,7 +156,7 @@ def _states(model):
 
 
 @forget_check("outcome")
-def check_refit_after_forget_is_fresh(name, estimator_orig):
+def check_refit_after_forget_is_fresh(name: str, estimator_orig: Any) -> None:
     """``fit`` after ``forget`` starts from nothing, and leaves no report of the old request."""
     problem = Problem(estimator_orig)
     reference = fresh(estimator_orig).fit(problem.X)
@@ -173,7 +174,7 @@ def check_refit_after_forget_is_fresh(name, estimator_orig):
 
 
 @forget_check("outcome")
-def check_forget_dense_equals_sparse(name, estimator_orig):
+def check_forget_dense_equals_sparse(name: str, estimator_orig: Any) -> None:
     """Dense and sparse input, whatever its layout, lead to the same forgotten model."""
     problem = Problem(estimator_orig)
     reference = fresh(estimator_orig).fit(problem.X).forget(problem.forgotten)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -28,7 +29,7 @@ from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
 @forget_check("request")
-def check_forget_unfitted(name, estimator_orig):
+def check_forget_unfitted(name: str, estimator_orig: Any) -> None:
     """Raise NotFittedError before ``fit``."""
     try:
         fresh(estimator_orig).forget([[0, 0]])
@@ -38,7 +39,7 @@ def check_forget_unfitted(name, estimator_orig):
 
 
 @forget_check("request")
-def check_forget_returns_self(name, estimator_orig):
+def check_forget_returns_self(name: str, estimator_orig: Any) -> None:
     """``forget`` returns the estimator itself, also for an empty request."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -47,7 +48,7 @@ def check_forget_returns_self(name, estimator_orig):
 
 
 @forget_check("request")
-def check_forget_leaves_params(name, estimator_orig):
+def check_forget_leaves_params(name: str, estimator_orig: Any) -> None:
     """``forget`` sets no hyper-parameter, and a clone of the model is not fitted."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig)
@@ -77,7 +78,7 @@ def _is(one, other) -> bool:
 
 
 @forget_check("request")
-def check_forget_keeps_shapes(name, estimator_orig):
+def check_forget_keeps_shapes(name: str, estimator_orig: Any) -> None:
     """Every fitted array keeps shape and dtype, and scores keep a cell for each user and item."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -99,7 +100,7 @@ def check_forget_keeps_shapes(name, estimator_orig):
 
 
 @forget_check("request")
-def check_forget_request_forms(name, estimator_orig):
+def check_forget_request_forms(name: str, estimator_orig: Any) -> None:
     """Every form of one request leads to one state, and no form is written to."""
     problem = Problem(estimator_orig)
     cells = problem.forgotten
@@ -176,7 +177,7 @@ INVALID_REQUESTS = {
 
 
 @forget_check("request")
-def check_forget_invalid_requests_are_atomic(name, estimator_orig):
+def check_forget_invalid_requests_are_atomic(name: str, estimator_orig: Any) -> None:
     """Refuse a bad request with TypeError or ValueError, and change no bit of the model."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -202,7 +203,7 @@ def check_forget_invalid_requests_are_atomic(name, estimator_orig):
 
 
 @forget_check("request")
-def check_forget_unknown_is_named(name, estimator_orig):
+def check_forget_unknown_is_named(name: str, estimator_orig: Any) -> None:
     """Name a pair never trained on in an UnknownInteractionError, and change no bit."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -225,7 +226,7 @@ def check_forget_unknown_is_named(name, estimator_orig):
 
 
 @forget_check("request")
-def check_forget_is_idempotent(name, estimator_orig):
+def check_forget_is_idempotent(name: str, estimator_orig: Any) -> None:
     """Repeating a request with ``missing="ignore"`` changes no bit; with "raise" it raises."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -247,7 +248,7 @@ def check_forget_is_idempotent(name, estimator_orig):
 
 
 @forget_check("request")
-def check_forget_empty_request(name, estimator_orig):
+def check_forget_empty_request(name: str, estimator_orig: Any) -> None:
     """Change no bit for an empty request."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)

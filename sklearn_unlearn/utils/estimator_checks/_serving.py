@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 from sklearn.utils import get_tags
@@ -24,7 +25,7 @@ from sklearn_unlearn.utils.estimator_checks._registry import forget_check
 
 
 @forget_check("serving")
-def check_forget_tags(name, estimator_orig):
+def check_forget_tags(name: str, estimator_orig: Any) -> None:
     """Declare a recommender, and say what it forgets and whether exactly."""
     tags, forget_tags = get_tags(estimator_orig), get_forget_tags(estimator_orig)
     require(tags.estimator_type == "recommender", f"{name} must have estimator_type 'recommender'")
@@ -41,7 +42,7 @@ def check_forget_tags(name, estimator_orig):
 
 
 @forget_check("serving")
-def check_forgotten_item_is_recommendable(name, estimator_orig):
+def check_forgotten_item_is_recommendable(name: str, estimator_orig: Any) -> None:
     """Recommend what was forgotten: nothing remembers it in order to hide it."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -62,7 +63,7 @@ def check_forgotten_item_is_recommendable(name, estimator_orig):
 
 
 @forget_check("serving")
-def check_recommend_follows_scores_after_forget(name, estimator_orig):
+def check_recommend_follows_scores_after_forget(name: str, estimator_orig: Any) -> None:
     """After ``forget``, lists are sorted by the scores that ``predict_pairs`` gives."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X).forget(problem.forgotten, users=problem.user)
@@ -99,7 +100,7 @@ def _matches(answer, expected) -> bool:
 
 
 @forget_check("serving")
-def check_recommend_during_forget_is_never_torn(name, estimator_orig):
+def check_recommend_during_forget_is_never_torn(name: str, estimator_orig: Any) -> None:
     """Whatever is read while ``forget`` runs is the state before or the state after."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
@@ -145,7 +146,7 @@ def _read_while_forgetting(name, model, problem, states):
 
 
 @forget_check("serving")
-def check_concurrent_forgets_are_all_applied(name, estimator_orig):
+def check_concurrent_forgets_are_all_applied(name: str, estimator_orig: Any) -> None:
     """Apply requests from several threads one after the other, and lose none."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)

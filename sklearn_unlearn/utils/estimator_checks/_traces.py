@@ -7,6 +7,7 @@ import pickle
 import tempfile
 from numbers import Number
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -44,7 +45,7 @@ def _forget_in_three_ways(model, problem):
 
 
 @forget_check("traces")
-def check_forget_pickle_round_trip(name, estimator_orig):
+def check_forget_pickle_round_trip(name: str, estimator_orig: Any) -> None:
     """Forget from a pickled model like from the original, before and after a request."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -58,7 +59,7 @@ def check_forget_pickle_round_trip(name, estimator_orig):
 
 
 @forget_check("traces")
-def check_forget_leaves_nothing_in_pickle(name, estimator_orig):
+def check_forget_leaves_nothing_in_pickle(name: str, estimator_orig: Any) -> None:
     """No forgotten value and no forgotten cell is in a pickle, in any width or byte order."""
 
     def found_in_pickle(problem):
@@ -88,7 +89,7 @@ def _found_twice(estimator, look):
 
 
 @forget_check("traces")
-def check_forget_leaves_nothing_in_memory(name, estimator_orig):
+def check_forget_leaves_nothing_in_memory(name: str, estimator_orig: Any) -> None:
     """No forgotten value and no forgotten cell is in anything the model keeps alive.
 
     Containers, closures, caches and the ``.base`` of array views are walked.
@@ -113,7 +114,7 @@ def _require_no_cells(name, model, rest, where):
 
 
 @forget_check("traces")
-def check_forget_leaves_nothing_stale(name, estimator_orig):
+def check_forget_leaves_nothing_stale(name: str, estimator_orig: Any) -> None:
     """Every attribute that a refit would set otherwise has changed, private ones included."""
     problem = Problem(estimator_orig)
     start = _hashes(fresh(estimator_orig).fit(problem.X))
@@ -140,7 +141,7 @@ def _hashes(model):
 
 
 @forget_check("traces")
-def check_forget_writes_nothing_in_place(name, estimator_orig):
+def check_forget_writes_nothing_in_place(name: str, estimator_orig: Any) -> None:
     """No array that the model held before the request is written to: a reader may be using it."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -155,7 +156,7 @@ def check_forget_writes_nothing_in_place(name, estimator_orig):
 
 
 @forget_check("traces")
-def check_forget_input_is_not_aliased(name, estimator_orig):
+def check_forget_input_is_not_aliased(name: str, estimator_orig: Any) -> None:
     """X is never written to, and changing X after ``fit`` does not reach the model."""
     problem = Problem(estimator_orig)
     for X in (problem.X.copy(), problem.dense.copy()):
@@ -172,7 +173,7 @@ def check_forget_input_is_not_aliased(name, estimator_orig):
 
 
 @forget_check("traces")
-def check_forget_copies_are_isolated(name, estimator_orig):
+def check_forget_copies_are_isolated(name: str, estimator_orig: Any) -> None:
     """``forget`` on a deep or shallow copy leaves the original as it was, bit for bit."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -184,7 +185,7 @@ def check_forget_copies_are_isolated(name, estimator_orig):
 
 
 @forget_check("traces")
-def check_forget_on_read_only_memmap(name, estimator_orig):
+def check_forget_on_read_only_memmap(name: str, estimator_orig: Any) -> None:
     """Forget from ``joblib.load(mmap_mode="r")`` as from a model in memory."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -204,7 +205,7 @@ def check_forget_on_read_only_memmap(name, estimator_orig):
 
 
 @forget_check("traces")
-def check_forget_report_holds_no_data(name, estimator_orig):
+def check_forget_report_holds_no_data(name: str, estimator_orig: Any) -> None:
     """``forget_report_`` says what was done in scalars: no ids, pairs, values or arrays."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X)
@@ -241,7 +242,7 @@ def _is_scalar(value) -> bool:
 
 
 @forget_check("traces")
-def check_forget_shows_no_ids(name, estimator_orig):
+def check_forget_shows_no_ids(name: str, estimator_orig: Any) -> None:
     """Neither ``repr`` nor the HTML of a model or its report grows with what was forgotten."""
     problem = Problem(estimator_orig)
     model = fresh(estimator_orig).fit(problem.X).forget(problem.forgotten)
