@@ -1,13 +1,17 @@
 """Files around the package: what they repeat agrees with what it repeats."""
 
+import importlib
+import inspect
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 import yaml
 
 import sklearn_unlearn
@@ -16,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+PUBLIC_MODULES = re.findall(
+    r"^   (sklearn_unlearn\.[\w.]+)$",
+    (ROOT / "docs/api/index.md").read_text(encoding="utf-8"),
+    re.M,
+)
 PREFIX = "Programming Language :: Python :: "
 
 
@@ -87,3 +96,31 @@ def test_templates_link_to_nothing_relative():
     # Where they are shown, a relative address leads to another place than in the repository.
     for page in (ROOT / ".github").rglob("*.md"):
         assert not re.search(r"\]\((?!https?:)", page.read_text(encoding="utf-8")), page.name
+
+
+def public_functions(module: str) -> Iterator[tuple[str, Callable]]:
+    """Yield the functions in ``__all__`` of a module, and the methods of the classes there."""
+    for name in importlib.import_module(module).__all__:
+        thing = getattr(importlib.import_module(module), name)
+        parts = inspect.getmembers_static(thing) if inspect.isclass(thing) else [("", thing)]
+        for part, value in parts:
+            if part.startswith("_") and part != "__init__":
+                continue
+            # What class methods, properties and methods that may be absent are made of.
+            inner = (getattr(value, kind, None) for kind in ("__func__", "fget", "func", "fn"))
+            function = inspect.unwrap(next(filter(None, inner), value))
+            if inspect.isfunction(function) and function.__module__.startswith("sklearn_unlearn"):
+                yield f"{name}.{part}".rstrip("."), function
+
+
+@pytest.mark.parametrize("module", PUBLIC_MODULES)
+def test_public_functions_are_annotated(module):
+    bare = []
+    for name, function in public_functions(module):
+        signature = inspect.signature(function)
+        given = [
+            p.annotation for p in signature.parameters.values() if p.name not in ("self", "cls")
+        ]
+        if inspect.Signature.empty in (*given, signature.return_annotation):
+            bare.append(name)
+    assert bare == []
