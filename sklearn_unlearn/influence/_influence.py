@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn_unlearn.influence._local import solve_locally
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._pruned import solve_pruned
 from sklearn_unlearn.influence._stages import (
+    Stage,
     certify_globally,
     complete_rank,
     empty_rows,
@@ -27,8 +27,6 @@ from sklearn_unlearn.solvers import SOLVERS, NewtonSettings
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 
 __all__ = ["InfluenceUnlearner"]
-
-Stage = Callable[[ForgetProblem, Progress, Rules], Progress]
 
 # Share of the gradient that is left when the duality gap is worth looking at.
 _CERTIFYING_TOL = 1e-6
@@ -184,5 +182,10 @@ class InfluenceUnlearner(BaseEstimator):
             forcing=1e-3 if tol is None else 0.1,
         )
         return Rules(
-            "influence", tol, self.correct_residual, self.on_failure, settings, self.certify
+            method="influence",
+            tol=tol,
+            correct_residual=self.correct_residual,
+            on_failure=self.on_failure,
+            settings=settings,
+            certify=self.certify,
         )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.objectives import Objective
-from sklearn_unlearn.solvers import NewtonResult, newton
+from sklearn_unlearn.solvers import NewtonResult, Status, newton
 from sklearn_unlearn.utils._interactions import sorted_union
 
 __all__ = ["largest", "solve_locally"]
@@ -66,11 +66,13 @@ def solve_locally(problem: ForgetProblem, progress: Progress, rules: Rules) -> P
     if np.isnan(first):
         return progress
     progress = replace(progress, theta=theta, first=progress.at_start(first))
-    if not left <= goal:
+    # Where training left as much as may be left, nothing has been shown.
+    if not left <= goal or goal <= 0 < problem.gradient_norm:
         return progress
     return replace(
         progress,
         left=left + problem.gradient_norm,
+        status=progress.status or Status.CONVERGED.value,
         support=support,
         slack=slack_after(problem, theta, support),
         met=True,

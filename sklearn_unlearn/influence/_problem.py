@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,14 @@ class ForgetProblem:
         """Touched rows of which the losses feel nothing any more: their optimum is exactly zero."""
         return self._emptied
 
+    def empty_rows(self) -> NDArray[np.int64]:
+        """Rows, touched or not, of which the losses feel nothing: zero at the optimum."""
+        data, m = self.retained, self.before.n_users
+        items = np.flatnonzero(data.item_degrees == 0)
+        if len(items):
+            items = items[~self.objective.is_drawn(items)]
+        return np.concatenate([np.flatnonzero(data.user_degrees == 0), items + m])
+
     # Asked for at every turn of a request, whose problem lives no longer than it.
     @cached_property
     def _touched(self) -> NDArray[np.int64]:
@@ -200,9 +209,6 @@ class Unlearner(Protocol):
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem."""
-
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,10 @@ def kept_rows(pruner: Any, problem: ForgetProblem) -> NDArray[np.int64]:
 def solve_pruned(problem: ForgetProblem, progress: Progress, rules: Rules, pruner: Any) -> Progress:
     """Minimise over some rows, to half the tolerance: the rest is for the rows left out."""
     objective, theta, rows = progress.objective, progress.theta, kept_rows(pruner, problem)
-    # Rows that lost everything are at rest where they are; fixed, they would hold the basis too.
-    rows = np.union1d(rows, problem.emptied_rows())
+    # Rows that hold nothing are zero: free, they stay so, and a table without a fixed row keeps its
+    # gauge.
+    whole = np.union1d(rows, problem.empty_rows())
+    rows = whole if len(whole) == len(theta) else rows
     restricted, table_rows = objective.restrict(rows, theta)
     kept = np.isin(table_rows, rows)
     first = progress.at_start(objective.gradient_norm(theta))

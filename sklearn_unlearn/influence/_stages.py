@@ -7,7 +7,7 @@ the certificate.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -23,13 +23,11 @@ from sklearn_unlearn.objectives import FactorObjective, Objective, TiltedObjecti
 from sklearn_unlearn.solvers import NewtonSettings, newton
 
 __all__ = [
-    "REFINE",
+    "Stage",
     "certify_globally",
     "complete_rank",
     "empty_rows",
     "fall_back",
-    "is_loose",
-    "minimized",
     "refine",
     "solve_everywhere",
     "sweep_everywhere",
@@ -39,6 +37,7 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
+Stage = Callable[[ForgetProblem, Progress, Rules], Progress]
 
 # The last resort before a refit: as many steps as a fit would take.
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
@@ -87,7 +86,7 @@ def empty_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Prog
 
 def weigh_leftover(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
     """State what is minimised again, now that the gradient of the request can be compared."""
-    if progress.is_tilted or not is_loose(problem):
+    if progress.is_tilted or not _compares(rules) or not is_loose(problem):
         return progress
     first = progress.first or problem.objective.gradient_norm(progress.theta)
     return replace(progress, objective=minimized(problem, rules, first))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import (
+    Stage,
     complete_rank,
     empty_rows,
     fall_back,
@@ -22,8 +22,6 @@ from sklearn_unlearn.influence._touched import solve_touched
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
 __all__ = ["SweepUnlearner"]
-
-Stage = Callable[[ForgetProblem, Progress, Rules], Progress]
 
 # A residual that grows by more has left for another model.
 _MAX_RISE = 2.0

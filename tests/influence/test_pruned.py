@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose
 from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning
-from sklearn_unlearn.influence import InfluenceUnlearner
+from sklearn_unlearn.influence import InfluenceUnlearner, _pruned
 from sklearn_unlearn.pruning import HopPruner
-from sklearn_unlearn.solvers import HorizontalProjector
+from sklearn_unlearn.solvers import HorizontalProjector, newton
 
 EVERYTHING = HopPruner(8)  # in small problems all that is connected
 MODELS = {
@@ -25,6 +25,7 @@ MODELS = {
     "LightGCN": LightGCN(8, regularization=0.5, random_state=0),
     "LightGCN, weighted": LightGCN(8, loss="weighted", regularization=4.0, random_state=0),
 }
+DRAWN = "BPR", "LightGCN"
 FEEDBACK = {"logistic": "label", "stopped early": "label", "squared": "rating"}
 
 
@@ -37,11 +38,13 @@ def fitted(name):
     return model.fit(X)
 
 
-def forgotten(model, pruner, **settings):
+def forgotten(model, pruner, users=(7,), items=None, **settings):
     unlearner = InfluenceUnlearner(pruner, tol=1e-6, n_steps=50, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)  # said of models stopped early
-        return copy.deepcopy(model).set_params(unlearner=unlearner).forget(users=[7])
+        return (
+            copy.deepcopy(model).set_params(unlearner=unlearner).forget(users=[*users], items=items)
+        )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -52,6 +55,21 @@ def test_rows_that_are_all_free_keep_the_gauge(name):
     everything = np.arange(len(theta))
     assert objective.restrict(everything, theta)[0].has_gauge
     assert not objective.restrict(everything[1:], theta)[0].has_gauge
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rows_that_hold_nothing_take_no_gauge(name, monkeypatch):
+    """Those that earlier requests have emptied; an item that is still drawn holds something."""
+    model, seen = forgotten(fitted(name), None), []
+    model = forgotten(model, None, users=[11], items=None if name in DRAWN else [3])
+
+    def newton_seen(objective, *arguments, **keywords):
+        seen.append(objective.has_gauge)
+        return newton(objective, *arguments, **keywords)
+
+    monkeypatch.setattr(_pruned, "newton", newton_seen)
+    forgotten(model, EVERYTHING, users=[20])
+    assert seen == [True]
 
 
 @pytest.mark.parametrize("name", MODELS)
