@@ -396,7 +396,8 @@ def complete_rank(
         n_free -= found[0].layout.n_factors - objective.layout.n_factors
         objective, table = found
         told = None if on_step is None else _after(result, on_step)
-        limited = replace(settings, max_steps=left)
+        spent = result.n_passes - start.n_passes
+        limited = replace(settings, max_steps=left, max_products=settings.max_products - spent)
         result = _joined(result, newton(objective, table, goal, limited, on_step=told))
         n_taken += 1
         if not result.gradient_norm[1] <= gtol:
@@ -411,6 +412,7 @@ def _joined(before: NewtonResult, after: NewtonResult) -> NewtonResult:
         gradient_norm=(before.gradient_norm[0], after.gradient_norm[1]),
         n_steps=before.n_steps + after.n_steps,
         n_products=before.n_products + after.n_products,
+        n_passes=before.n_passes + after.n_passes,
         slack=before.slack,
     )
 

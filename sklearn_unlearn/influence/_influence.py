@@ -6,6 +6,7 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._local import solve_locally
@@ -79,6 +80,10 @@ class InfluenceUnlearner(BaseEstimator):
         optimality: the guarantee is "certified" where the check succeeds, and a bound of the
         distance to any refit then follows from the model's ``certify()``.
 
+    max_cost : float or None, default=None
+        Share of what a refit costs that a request may take, counted in passes over the
+        interactions. Where it is used up, `on_failure` decides. None is no limit.
+
     See Also
     --------
     SweepUnlearner : Solve row after row, side after side.
@@ -107,6 +112,7 @@ class InfluenceUnlearner(BaseEstimator):
         "correct_residual": ["boolean", StrOptions({"auto"})],
         "on_failure": [StrOptions({"refit", "warn", "raise"})],
         "certify": ["boolean"],
+        "max_cost": [None, Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -121,6 +127,7 @@ class InfluenceUnlearner(BaseEstimator):
         correct_residual: bool | str = "auto",
         on_failure: str = "refit",
         certify: bool = False,
+        max_cost: float | None = None,
     ) -> None:
         self.pruner = pruner
         self.n_steps = n_steps
@@ -131,6 +138,7 @@ class InfluenceUnlearner(BaseEstimator):
         self.correct_residual = correct_residual
         self.on_failure = on_failure
         self.certify = certify
+        self.max_cost = max_cost
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem.
@@ -150,7 +158,7 @@ class InfluenceUnlearner(BaseEstimator):
             With ``on_failure="raise"``, if the tolerance was not met.
         """
         self._validate_params()
-        rules = self._rules()
+        rules = self._rules(problem)
         progress = Progress(problem.objective, problem.theta, problem.sums)
         for stage in self._solves(problem):
             progress = stage(problem, progress, rules)
@@ -171,7 +179,7 @@ class InfluenceUnlearner(BaseEstimator):
             return touched_rows, sweep_everywhere, weigh_leftover, *everywhere
         return empty_rows, solve_locally, weigh_leftover, *everywhere
 
-    def _rules(self) -> Rules:
+    def _rules(self, problem: ForgetProblem) -> Rules:
         tol = min(self.tol or 1.0, _CERTIFYING_TOL) if self.certify else self.tol
         settings = NewtonSettings(
             max_steps=self.n_steps,
@@ -188,4 +196,5 @@ class InfluenceUnlearner(BaseEstimator):
             on_failure=self.on_failure,
             settings=settings,
             certify=self.certify,
+            budget=np.inf if self.max_cost is None else self.max_cost * problem.refit_cost,
         )

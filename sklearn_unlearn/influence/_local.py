@@ -39,7 +39,7 @@ def solve_locally(problem: ForgetProblem, progress: Progress, rules: Rules) -> P
     """
     if progress.is_tilted or not problem.local or rules.tol is None:
         return progress
-    objective, data, settings = progress.objective, problem.retained, rules.settings
+    objective, data = progress.objective, problem.retained
     support = np.setdiff1d(problem.touched_rows(), problem.emptied_rows())
     start, theta = progress.theta, progress.theta.copy()
     first, left, goal = np.nan, np.nan, 0.0
@@ -53,8 +53,10 @@ def solve_locally(problem: ForgetProblem, progress: Progress, rules: Rules) -> P
             if goal <= 0:
                 break
         # A support that will grow is not worth an accurate solve.
-        result = newton(restricted, theta[rows], max(0.5 * goal, 0.1 * left), settings)
         share = restricted.n_cells / max(objective.n_cells, 1)
+        afford = rules.afford(progress)
+        settings = replace(afford, max_products=afford.max_products / max(share, 1e-9))
+        result = newton(restricted, theta[rows], max(0.5 * goal, 0.1 * left), settings)
         progress = progress.solved(result, share=share, theta=theta, first=0.0, met=False)
         beside = np.ones(len(rows), bool)
         beside[np.searchsorted(rows, support)] = False

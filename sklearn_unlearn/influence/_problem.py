@@ -73,6 +73,9 @@ class ForgetProblem:
     gtol : float, default=inf
         Gradient norm that a request may leave at most, whatever share of its own that is.
 
+    refit_cost : float, default=inf
+        Passes over the interactions that a refit takes, as `NewtonSettings.max_products` counts.
+
     trained_norm : float, default=inf
         Gradient norm that training may have left: that of a fit's tolerance, whatever requests
         have left since.
@@ -93,6 +96,7 @@ class ForgetProblem:
     sums: tuple[Floats, ...] = ()
     gtol: float = np.inf
     trained_norm: float = np.inf
+    refit_cost: float = np.inf
 
     def goal(self, tol: float | None, first: float) -> float:
         """Gradient norm to reach, given the share `tol` of its norm at the start, `first`."""
@@ -237,6 +241,9 @@ class Rules:
 
     max_share : float, default=0.25
         Share of the interactions beyond which a local solve costs more than it saves.
+
+    budget : float, default=inf
+        Passes over the interactions at most.
     """
 
     method: str
@@ -246,6 +253,11 @@ class Rules:
     settings: NewtonSettings = field(default_factory=NewtonSettings)
     certify: bool = False
     max_share: float = 0.25
+    budget: float = np.inf
+
+    def afford(self, progress: Progress, settings: NewtonSettings | None = None) -> NewtonSettings:
+        """How Newton's method iterates on what is left of the budget."""
+        return replace(settings or self.settings, max_products=self.budget - progress.n_passes)
 
     def keeps_leftover(self, problem: ForgetProblem) -> bool:
         """Whether what was left over from training is to stay, whatever the request."""
@@ -283,6 +295,9 @@ class Progress:
 
     n_products : float, default=0.0
         Hessian products, restricted ones by their share of the interactions.
+
+    n_passes : float, default=0.0
+        Passes over the interactions, those of gradients and trials too.
 
     support : ndarray of int, or None, default=None
         Rows that may have moved, beside those that lost everything; None is all.
@@ -324,6 +339,7 @@ class Progress:
     unseen: float = 0.0
     n_steps: int = 0
     n_products: float = 0.0
+    n_passes: float = 0.0
     support: Ints | None = None
     n_rows_updated: int | None = None
     slack: float = 0.0
@@ -356,7 +372,9 @@ class Progress:
             "left": result.gradient_norm[1],
             "n_steps": self.n_steps + result.n_steps,
             "n_products": self.n_products + share * result.n_products,
+            "n_passes": self.n_passes + share * result.n_passes,
             "status": result.status.value,
+            "why": "" if result.status is not Status.CONVERGED else "the steps were not enough",
             "unseen": self.objective.tilt_norm,
             "met": result.converged,
             "at_saddle": self.is_tilted and result.status is Status.NEGATIVE_CURVATURE,

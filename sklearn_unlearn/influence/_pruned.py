@@ -34,7 +34,7 @@ def solve_pruned(problem: ForgetProblem, progress: Progress, rules: Rules, prune
     kept = np.isin(table_rows, rows)
     first = progress.at_start(objective.gradient_norm(theta))
     goal = problem.goal(rules.tol, first)
-    result = newton(restricted, theta[table_rows], 0.5 * goal, rules.settings)
+    result = newton(restricted, theta[table_rows], 0.5 * goal, rules.afford(progress))
     moved = theta.copy()
     # Their neighbours are in the table of the restriction too, and rounding may touch them.
     moved[table_rows[kept]] = result.theta[kept]

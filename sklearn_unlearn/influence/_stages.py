@@ -42,6 +42,8 @@ Stage = Callable[[ForgetProblem, Progress, Rules], Progress]
 # The last resort before a refit: as many steps as a fit would take.
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
 _MAX_SWEEPS = 20
+# Passes over the interactions that a sweep takes: users and items once each, and the gradient.
+_SWEEP = 3.0
 # Share of the unit of gradients up to which what training left over counts as none.
 _LOOSE_FIT = 1e-5
 # A request that asks for more columns than this is better served by a refit.
@@ -98,7 +100,7 @@ def solve_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
     def goal(norm: float) -> float:
         return problem.goal(rules.tol, progress.at_start(norm))
 
-    result = newton(progress.objective, progress.theta, goal, rules.settings)
+    result = newton(progress.objective, progress.theta, goal, rules.afford(progress))
     return progress.solved(result, done=result.converged or rules.tol is None)
 
 
@@ -107,7 +109,7 @@ def refine(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress
     if progress.at_saddle:
         return progress
     goal = problem.goal(rules.tol, progress.first)
-    result = newton(progress.objective, progress.theta, goal, REFINE)
+    result = newton(progress.objective, progress.theta, goal, rules.afford(progress, REFINE))
     method = f"{rules.method}+refine"
     return progress.solved(result, method=method, done=result.converged)
 
@@ -127,7 +129,8 @@ def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
     goal = problem.goal(rules.tol, progress.first)
     left, n_sweeps = objective.gradient_norm(theta), 0
     swept = sweeps(objective, theta, sums, n_steps=solver.steps_of_a_sweep)
-    while n_sweeps < _MAX_SWEEPS and left > goal:
+    most = min(_MAX_SWEEPS, rules.afford(progress).max_products / _SWEEP)
+    while n_sweeps < most and left > goal:
         new, new_sums, norm = next(swept)
         n_sweeps += 1
         if not norm < left:
@@ -144,6 +147,7 @@ def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
         left=left,
         n_steps=progress.n_steps + n_sweeps,
         n_products=progress.n_products + 2.0 * n_sweeps,
+        n_passes=progress.n_passes + _SWEEP * n_sweeps,
         support=None,
         n_rows_updated=len(theta),
         slack=0.0,
@@ -233,7 +237,9 @@ def complete_rank(problem: ForgetProblem, progress: Progress, rules: Rules) -> P
     objective = cast(FactorObjective, problem.objective)
     start = progress.result()
     goal = problem.goal(rules.tol, progress.first)
-    result = fill_rank(objective, start, problem.n_free, goal, REFINE, MAX_COLUMNS)
+    result = fill_rank(
+        objective, start, problem.n_free, goal, rules.afford(progress, REFINE), MAX_COLUMNS
+    )
     if result.theta is not start.theta:
         progress = replace(
             progress,

@@ -110,6 +110,7 @@ def solve_touched(
         unseen=problem.gradient_norm if tilted else 0.0,
         n_steps=rounds,
         n_products=products,
+        n_passes=progress.n_passes + 2 * products,  # those of the changes of the gradient too
         support=support,
         n_rows_updated=len(support) + len(request.emptied),
         slack=slack_after(problem, theta, support) if met else 0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,11 @@ def minimize_alternating(
         ends = to_numpy(theta), point.value, (left, left)
         met = bool(left <= tol * objective.gradient_scale)
         result = NewtonResult(*ends, 0, 0, Status.CONVERGED, met)
-        return leave_saddles(objective, result, tol, settings)
+        return _with_sweeps(leave_saddles(objective, result, tol, settings), n_sweeps)
     start = to_numpy(theta).astype(np.float64)
-    return minimize_from(objective, start, tol, settings, on_step)
+    return _with_sweeps(minimize_from(objective, start, tol, settings, on_step), n_sweeps)
+
+
+def _with_sweeps(result: NewtonResult, n_sweeps: int) -> NewtonResult:
+    """Count the passes of the sweeps: users and items once each, and the sums over all."""
+    return replace(result, n_passes=result.n_passes + 3.0 * n_sweeps)

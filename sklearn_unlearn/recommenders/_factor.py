@@ -131,6 +131,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             _interactions=data if self._keeps_derived else data.bare(),
             _seed=seed,
             _slack=result.slack,
+            _fit_work=result.n_passes * data.n_interactions,
             n_iter_=max(result.n_steps, 1),
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
@@ -224,6 +225,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
             _slack=outcome.slack,
+            _fit_work=problem.refit_cost * retained.n_interactions,
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
             forget_report_=report_of(
@@ -262,6 +264,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
             gtol=self._request_gtol(objective),
             trained_norm=self.tol * objective.gradient_scale,
+            refit_cost=self._fit_work / max(self._interactions.n_interactions, 1),
         )
 
     def _occupied(self, data: Interactions) -> Occupied | None:

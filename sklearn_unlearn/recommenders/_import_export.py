@@ -26,6 +26,9 @@ __all__ = ["TakeOverMixin", "refuse", "taken_over"]
 
 _WHAT = "expected a fitted implicit.als.AlternatingLeastSquares"
 
+# Passes over the interactions that a sweep takes, and a guess of those of a training elsewhere.
+_SWEEP, _PASSES = 3.0, 100.0
+
 
 class TakeOverMixin:
     """Mixin of `ALS`: into it and out of it with a model that is fitted already."""
@@ -297,10 +300,12 @@ def taken_over(cls: Any, factors: tuple[Any, Any], X: Any, name: str, settings: 
     stationary = norm <= model.tol * objective.gradient_scale
     slack = slack_of(objective, table) if stationary else 0.0
     state = model._attributes(table, objective, data)
+    passes = _SWEEP * model.n_sweeps if hasattr(model, "n_sweeps") else _PASSES
     state.update(
         _interactions=data,
         _slack=slack,
         _taken_over=True,
+        _fit_work=passes * data.n_interactions,
         n_iter_=1,
         converged_=stationary and slack >= 0,
         gradient_norm_=norm,

@@ -47,6 +47,7 @@ class Status(Enum):
         "the Hessian is indefinite: the model is under-regularised or not converged; "
         "raise regularization, or let the trust region shrink the step"
     )
+    BUDGET = "the budget of products was used up: raise max_cost, or loosen tol"
     NON_FINITE = "a number overflowed: check the scale of the data and of the regularization"
 
 

@@ -9,7 +9,7 @@ converged   when ||g|| <= gtol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -38,6 +38,8 @@ Floats = NDArray[Any]
 
 # Rejected steps in a row before giving up: the radius has then shrunk by 4^12.
 _MAX_REJECTED = 12
+# Passes over the interactions that a trial takes: its scores and its gradient.
+_TRIAL = 2
 
 
 class _Objective(Protocol):
@@ -77,6 +79,10 @@ class NewtonSettings:
 
     aim : float, default=0.7
         Share of the tolerance that the last solve aims at.
+
+    max_products : float, default=inf
+        Passes over the interactions at most: a Hessian product is one, the value and gradient of
+        a trial are two.
     """
 
     max_steps: int = 100
@@ -86,6 +92,7 @@ class NewtonSettings:
     damping: float = 0.0
     forcing: float = 0.1
     aim: float = 0.7
+    max_products: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,9 @@ class NewtonResult:
 
     saddle : bool, default=False
         Whether the gradient met its tolerance where a column is missing.
+
+    n_passes : float, default=0.0
+        Passes over the interactions, as `NewtonSettings.max_products` counts.
     """
 
     theta: Floats
@@ -132,6 +142,7 @@ class NewtonResult:
     converged: bool
     slack: float = 0.0
     saddle: bool = False
+    n_passes: float = 0.0
 
 
 def newton(
@@ -171,15 +182,25 @@ def newton(
     rotation = like(point.theta, np.eye(k))
     left = first_norm = norm(point.gradient)
     gtol = gtol(first_norm) if callable(gtol) else gtol
-    n_steps = n_products = rejected = 0
+    n_steps = n_products = n_solves = rejected = 0
     status, radius = Status.CONVERGED, np.inf
     while n_steps < settings.max_steps and rejected <= _MAX_REJECTED:
         if left <= gtol or not np.isfinite(left):
             break
+        # What is left after the trial of this step.
+        afford = settings.max_products - n_products - _TRIAL * (n_solves + 1)
+        if afford < 1:
+            status = Status.BUDGET
+            break
+        n_solves += 1
         if not rejected:
             objective, point, rotation = _in_canonical_basis(objective, point, rotation)
         solution, products, radius = _solve(
-            objective, point, radius, _forcing(left, first_norm, gtol, settings), settings
+            objective,
+            point,
+            radius,
+            _forcing(left, first_norm, gtol, settings),
+            replace(settings, max_iter=int(min(settings.max_iter, afford))),
         )
         n_products += products
         status = solution.status
@@ -200,6 +221,7 @@ def newton(
         n_products,
         status if np.isfinite(left) else Status.NON_FINITE,
         converged,
+        n_passes=n_products + _TRIAL * (n_solves + 1.0),
     )
 
 

@@ -128,9 +128,10 @@ def test_what_is_not_finite_is_reported(name, where, bad):
 
 
 def test_every_status_has_its_advice():
-    assert len({status.value for status in Status}) == len(Status) == 5
+    assert len({status.value for status in Status}) == len(Status) == 6
     assert "raise regularization" in Status.NEGATIVE_CURVATURE.value
     assert "raise max_iter" in Status.MAX_ITER.value
+    assert "raise max_cost" in Status.BUDGET.value
 
 
 def test_inputs_are_left_alone(name):

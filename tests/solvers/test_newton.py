@@ -239,3 +239,15 @@ def test_tilted_steps_end_at_a_saddle_and_do_not_fall_off_it():
     assert_allclose(result.theta, saddle, rtol=1e-12)
     fallen = newton(problem.objective(), saddle, 1e-9)
     assert fallen.converged
+
+
+@pytest.mark.parametrize("budget", [4, 9, 20, 60])
+def test_a_budget_of_passes_is_kept(budget):
+    problem = SOLVED[0]
+    result = newton(
+        problem.objective(), problem.theta(scale=0.5), 1e-12, NewtonSettings(max_products=budget)
+    )
+    assert result.status is Status.BUDGET
+    assert not result.converged
+    assert result.n_products + 2 * result.n_steps <= budget
+    assert result.n_passes <= budget + 2  # the first gradient is not part of it
