@@ -86,6 +86,7 @@ class InfluenceUnlearner(BaseEstimator):
 
     See Also
     --------
+    AsTrainedUnlearner : For models that are no optimum.
     SweepUnlearner : Solve row after row, side after side.
     RefitUnlearner : Fit again from a cold start.
 
