@@ -83,6 +83,7 @@ class Missing:
         Residual of the singular vectors: the norm is at most the value plus that.
 
     left : ndarray, shape (n_users, 1)
+        Singular vector of the users.
 
     right : ndarray, shape (n_items, 1)
         Signed so that the objective falls along ``(-left, right)``.
@@ -242,12 +243,9 @@ def widen(
 
     Returns
     -------
-    objective : Certifiable
-        With a column more, if a new one was started.
-
-    theta : ndarray
-
-    Or None, where no start lowers the value.
+    found : tuple of an objective and its table, or None
+        The objective has a column more, if a new one was started; None where no start lowers the
+        value.
     """
     if not np.isfinite(missing.error):
         return None
@@ -295,7 +293,7 @@ def lowest_along(
         J.
 
     lowest : float
-        What a step has to be below of.
+        Value that a step has to fall below.
 
     trial : callable
         Point of a length.

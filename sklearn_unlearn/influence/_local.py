@@ -1,4 +1,4 @@
-"""Error-controlled growth: solve on the rows that matter, and let the residual say which those are.
+"""Error-controlled growth of a support: Newton steps on the rows that the residual singles out.
 
     support   the rows that lost an interaction
     solve     Newton on the objective restricted to the support: only incident cells are walked
@@ -84,7 +84,7 @@ def solve_locally(problem: ForgetProblem, progress: Progress, rules: Rules) -> P
 
 def _goal(problem: ForgetProblem, rules: Rules, first: float) -> float:
     """Norm of the gradient to reach beside what training left; 0 if that is as much."""
-    # What the model's gradient was before, nobody has looked at: it counts in full.
+    # The gradient before the request is not evaluated: the bound of its norm counts in full.
     goal = problem.goal(rules.tol, first) - problem.gradient_norm
     return goal if goal > problem.gradient_norm else 0.0
 

@@ -1,4 +1,4 @@
-"""The slack after a local request: what it leaves of the one that was known before.
+"""Slack of the rank after a local request: a lower bound, from the slack before.
 
 A request that changes the residual matrix by less than the slack needs no check (Weyl), as long as
 every column that was settled still is one; removing whole rows or columns lowers singular values,
