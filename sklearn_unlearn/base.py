@@ -65,6 +65,7 @@ class _InteractionsMixin:
         return "_interactions" in self.__dict__
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
+        # As in __sklearn_tags__: BaseEstimator has the method, where mypy does not look.
         super().__setstate__(state)  # type: ignore[misc]
         if "_interactions" in self.__dict__:
             # Without its own __setstate__, as in some crafted files, it has no shape.
@@ -92,7 +93,7 @@ class _InteractionsMixin:
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError before `fit`; scikit-learn's check makes all tags."""
-        if "_interactions" not in self.__dict__:
+        if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
 
     def _threads(self) -> AbstractContextManager[None]:

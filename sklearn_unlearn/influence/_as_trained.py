@@ -14,7 +14,7 @@ __all__ = ["AsTrainedUnlearner"]
 
 
 class AsTrainedUnlearner(BaseEstimator):
-    """Answer a request, and leave the training where it was, at no more than a refit costs.
+    """Answer a request, and leave the training where it was, in no more passes than a refit takes.
 
     A model that was stopped early, or taken over from another program, has a gradient left. A
     request that removed it would finish the training, and end in another model. Here the gradient

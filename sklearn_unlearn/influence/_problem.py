@@ -133,11 +133,8 @@ class ForgetProblem:
 
     def empty_rows(self) -> NDArray[np.int64]:
         """Rows, touched or not, of which the losses feel nothing: zero at the optimum."""
-        data, m = self.retained, self.before.n_users
-        items = np.flatnonzero(data.item_degrees == 0)
-        if len(items):
-            items = items[~self.objective.is_drawn(items)]
-        return np.concatenate([np.flatnonzero(data.user_degrees == 0), items + m])
+        users, items = np.arange(self.before.n_users), np.arange(self.before.n_items)
+        return self._empty_among(users, items)
 
     # Asked for at every turn of a request, whose problem lives no longer than it.
     @cached_property
@@ -149,12 +146,15 @@ class ForgetProblem:
     @cached_property
     def _emptied(self) -> NDArray[np.int64]:
         touched, m = self._touched, self.before.n_users
-        users, items = touched[touched < m], touched[touched >= m] - m
+        return self._empty_among(touched[touched < m], touched[touched >= m] - m)
+
+    def _empty_among(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
+        """Rows of theta of those users and items that the losses do not feel."""
         users = users[self.retained.user_degrees[users] == 0]
         items = items[self.retained.item_degrees[items] == 0]
         if len(items):
             items = items[~self.objective.is_drawn(items)]
-        return np.concatenate([users, items + m])
+        return np.concatenate([users, items + self.before.n_users])
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
     goal = problem.goal(rules.tol, progress.first)
     left, n_sweeps = objective.gradient_norm(theta), 0
     swept = sweeps(objective, theta, sums, n_steps=solver.steps_of_a_sweep)
-    most = min(_MAX_SWEEPS, rules.afford(progress).max_products / _SWEEP)
+    most = min(_MAX_SWEEPS, rules.afford(progress).max_products // _SWEEP)
     while n_sweeps < most and left > goal:
         new, new_sums, norm = next(swept)
         n_sweeps += 1

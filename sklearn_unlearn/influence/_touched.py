@@ -30,6 +30,8 @@ Floats = NDArray[Any]
 Ints = NDArray[np.int64]
 
 _MAX_ROUNDS = 8
+# Passes that a sweep over some rows takes, and the changes of the gradient after it.
+_PASSES = 2
 
 
 def touched_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
@@ -38,7 +40,9 @@ def touched_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Pr
     free = rules.correct_residual == "auto" and problem.converged
     tilted = None if free else rules.keeps_leftover(problem)
     max_cells = rules.max_share * problem.objective.n_cells
-    return solve_touched(problem, progress, rules.tol, tilted=tilted, max_cells=max_cells)
+    return solve_touched(
+        problem, progress, rules.tol, tilted=tilted, max_cells=max_cells, max_passes=rules.budget
+    )
 
 
 def solve_touched(
@@ -49,6 +53,7 @@ def solve_touched(
     tilted: bool | None,
     max_cells: float,
     max_rounds: int = _MAX_ROUNDS,
+    max_passes: float = np.inf,
 ) -> Progress:
     """Sweep over the touched rows, and those that they move most.
 
@@ -72,17 +77,16 @@ def solve_touched(
 
     max_rounds : int
         Sweeps at most.
+
+    max_passes : float, default=inf
+        Begin no further sweep that would take the passes over the interactions beyond this.
     """
     objective: Any = problem.objective
     solver = objective.row_solver()
     request = solver.changes(problem)
     theta, sums = request.start()
     before = left = float(np.linalg.norm(request.removed))
-    goal = problem.goal(tol, before)
-    if tilted is None:
-        tilted = problem.gradient_norm > 0.1 * goal
-    if not tilted:
-        goal -= problem.gradient_norm
+    goal, tilted = _goal(problem, tol, before, tilted)
     support = np.setdiff1d(request.touched, request.emptied, assume_unique=True)
     wanted = request.leftover(support) if tilted else None
     products, rounds = 0.0, 0
@@ -96,7 +100,9 @@ def solve_touched(
         if tol is None or left <= goal or not np.isfinite(left) or beyond > 0.5 * goal:
             break
         grown = sorted_union(support, beside[largest(norms, 0.4 * goal)])
-        if rounds == max_rounds or request.count_incident(grown) > max_cells:
+        cells = request.count_incident(grown)
+        next_products = products + cells / max(objective.n_cells, 1)
+        if rounds == max_rounds or cells > max_cells or _PASSES * next_products > max_passes:
             break
         wanted = None if wanted is None else request.extend(wanted, support, grown)
         support = grown
@@ -110,7 +116,7 @@ def solve_touched(
         unseen=problem.gradient_norm if tilted else 0.0,
         n_steps=rounds,
         n_products=products,
-        n_passes=progress.n_passes + 2 * products,  # those of the changes of the gradient too
+        n_passes=progress.n_passes + _PASSES * products,
         support=support,
         n_rows_updated=len(support) + len(request.emptied),
         slack=slack_after(problem, theta, support) if met else 0.0,
@@ -118,6 +124,16 @@ def solve_touched(
         met=met,
         done=met,
     )
+
+
+def _goal(
+    problem: ForgetProblem, tol: float | None, first: float, tilted: bool | None
+) -> tuple[float, bool]:
+    """Gradient norm to reach, and whether what training left counts as zero."""
+    goal = problem.goal(tol, first)
+    if tilted is None:
+        tilted = problem.gradient_norm > 0.1 * goal
+    return (goal if tilted else goal - problem.gradient_norm), tilted
 
 
 def _sweep(

@@ -12,9 +12,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.backends import Array, Backend, Pattern, like, namespace_of, to_numpy
-from sklearn_unlearn.objectives._base import Layout
-from sklearn_unlearn.objectives._cells import Ridge
+from sklearn_unlearn.backends import Array, like, namespace_of, to_numpy
+from sklearn_unlearn.objectives._cells import Cells
 from sklearn_unlearn.objectives._losses import Loss, step_length
 
 __all__ = ["BlockSteps"]
@@ -26,19 +25,11 @@ Ints = NDArray[np.int64]
 _ROWS_AT_ONCE = 2048
 
 
-class Pointwise(Protocol):
+class Pointwise(Cells, Protocol):
     """What the steps are made of; see `PointwiseObjective`."""
 
     @property
-    def pattern(self) -> Pattern: ...
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def ridge(self) -> Ridge: ...
-    @property
     def loss(self) -> Loss: ...
-    @property
-    def backend(self) -> Backend: ...
     def restrict(self, rows: Ints, theta: Floats) -> tuple[Any, Ints]: ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from sklearn_unlearn.utils._interactions import (
 )
 
 __all__ = [
+    "Cells",
     "LossEvaluation",
     "LossObjective",
     "Restriction",
@@ -34,6 +35,19 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
+
+
+class Cells(Protocol):
+    """Table, observed cells and penalty of an objective, as far as a row solver is concerned."""
+
+    @property
+    def pattern(self) -> Pattern: ...
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def ridge(self) -> Ridge: ...
+    @property
+    def backend(self) -> Backend: ...
 
 
 class SparseObjective(FactorObjective):

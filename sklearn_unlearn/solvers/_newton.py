@@ -187,21 +187,17 @@ def newton(
     while n_steps < settings.max_steps and rejected <= _MAX_REJECTED:
         if left <= gtol or not np.isfinite(left):
             break
-        # What is left after the trial of this step.
-        afford = settings.max_products - n_products - _TRIAL * (n_solves + 1)
-        if afford < 1:
-            status = Status.BUDGET
-            break
         n_solves += 1
+        # What is left for the solve after the trial of its step.
+        afford = settings.max_products - n_products - _TRIAL * n_solves
+        if afford < 1:
+            status, n_solves = Status.BUDGET, n_solves - 1
+            break
         if not rejected:
             objective, point, rotation = _in_canonical_basis(objective, point, rotation)
-        solution, products, radius = _solve(
-            objective,
-            point,
-            radius,
-            _forcing(left, first_norm, gtol, settings),
-            replace(settings, max_iter=int(min(settings.max_iter, afford))),
-        )
+        rtol = _forcing(left, first_norm, gtol, settings)
+        limited = replace(settings, max_iter=int(min(settings.max_iter, afford)))
+        solution, products, radius = _solve(objective, point, radius, rtol, limited)
         n_products += products
         status = solution.status
         if objective.stops_at_saddles and status is Status.NEGATIVE_CURVATURE:

@@ -94,3 +94,11 @@ def test_a_longer_training_has_more_to_spend():
         for n in (5, 15)
     )
     assert passes_of_a_fit(long.fit(X)) == 3 * passes_of_a_fit(short.fit(X))
+
+
+def test_a_budget_smaller_than_a_sweep_buys_none():
+    """Rows that lost something are solved once, whatever the budget; nothing else is begun."""
+    model = fitted("weak penalty")
+    how = AsTrainedUnlearner(tol=1e-6, max_cost=1 / passes_of_a_fit(model))
+    report = forgotten(model, how, users=[7]).forget_report_
+    assert report.guarantee == "one-step" and report.n_solver_iter < 1

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_unlearn import ALS
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning
-from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
+from sklearn_unlearn.influence import AsTrainedUnlearner, InfluenceUnlearner, SweepUnlearner
 from sklearn_unlearn.metrics import remaining_gap
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 from tests.pages import ROOT
@@ -251,6 +251,24 @@ def test_forgetting_in_a_model_cut_short_ends_near_the_same_training_without_the
     assert norm == pytest.approx(start.gradient_norm_, rel=0.05)
     assert norm <= model.gradient_norm_
     assert not model.converged_
+
+
+@pytest.mark.parametrize("request_", [
+    {"users": [42]},
+    {"items": [7]},
+    {"interactions": np.argwhere(X)[::25]},
+])  # fmt: skip
+def test_a_few_passes_end_nearer_the_same_training_than_the_touched_rows_alone(request_):
+    start = imported(trained=train(factors=32))
+    ways = AsTrainedUnlearner(), SweepUnlearner(scope="touched", n_sweeps=1)
+    few, touched = (
+        copy.deepcopy(start).set_params(unlearner=one).forget(**request_) for one in ways
+    )
+    retained = few._interactions.to_csr()
+    refit = imported(retained, train(retained, factors=32))
+    assert remaining_gap(start, few, refit) < 0.1 < remaining_gap(start, touched, refit)
+    assert few.forget_report_.guarantee == "residual-bounded"
+    assert few.forget_report_.n_solver_iter < 10
 
 
 def test_only_models_taken_over_are_silent_when_cut_short():

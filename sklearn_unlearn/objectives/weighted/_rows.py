@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from sklearn_unlearn.backends import (
     Array,
     Backend,
-    Pattern,
     RowCells,
     gram,
     gram_change,
@@ -32,8 +31,7 @@ from sklearn_unlearn.backends import (
     to_numpy,
     twin,
 )
-from sklearn_unlearn.objectives._base import Layout
-from sklearn_unlearn.objectives._cells import Ridge
+from sklearn_unlearn.objectives._cells import Cells
 from sklearn_unlearn.utils._interactions import concatenate_ranges
 
 __all__ = [
@@ -56,17 +54,9 @@ _CELLS_AT_ONCE = 1 << 20
 ROW_STEPS = 3
 
 
-class Weighted(Protocol):
+class Weighted(Cells, Protocol):
     """What the normal equations are made of; see `WeightedObjective`."""
 
-    @property
-    def pattern(self) -> Pattern: ...
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def ridge(self) -> Ridge: ...
-    @property
-    def backend(self) -> Backend: ...
     @property
     def user_weights(self) -> Floats | None: ...
     @property
