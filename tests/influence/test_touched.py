@@ -170,9 +170,11 @@ def test_growth_takes_in_neighbours_and_pays_off():
     assert grown.left < 0.2 * once.left
     true = true_norm(GROUPS, stated, twin, grown.theta, False)
     assert is_bound(GROUPS, grown.left, true)
-    held = solve(stated, 0.1, False, max_cells=0)
-    assert_array_equal(held.support, once.support)
-    assert held.n_steps == 1
+    for limit in ({"max_cells": 0}, {"max_passes": 0}, {"max_passes": 1.01 * once.n_passes}):
+        held = solve(stated, 0.1, False, **limit)
+        assert_array_equal(held.support, once.support)
+        assert held.n_steps == 1
+    assert solve(stated, 0.1, False, max_passes=grown.n_passes).n_steps == grown.n_steps
 
 
 def test_growth_with_a_tilt_ends_each_row_at_its_own_leftover():
