@@ -8,8 +8,8 @@ from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
-from sklearn_unlearn.recommenders._import_export import TakeOverMixin
 from sklearn_unlearn.recommenders._types import RandomState
+from sklearn_unlearn.recommenders.takeover import TakeOverMixin
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 from sklearn_unlearn.utils._tags import Tags
 

@@ -22,8 +22,8 @@ from sklearn_unlearn.objectives._propagated import with_ridge
 from sklearn_unlearn.optimizers import solve_rows
 from sklearn_unlearn.recommenders._factor import FactorModel
 from sklearn_unlearn.recommenders._factor_state import canonical, to_attributes
-from sklearn_unlearn.recommenders._import_export import refuse, taken_over
 from sklearn_unlearn.recommenders._types import Columns, Floats, RandomState, State
+from sklearn_unlearn.recommenders.takeover import refuse, taken_over
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 from sklearn_unlearn.utils._tags import Tags
 

@@ -1,0 +1,11 @@
+"""Models that were fitted elsewhere: taken over with their factors, and handed back."""
+
+from sklearn_unlearn.recommenders.takeover._factors import FactorsMixin
+from sklearn_unlearn.recommenders.takeover._implicit import ImplicitMixin
+from sklearn_unlearn.recommenders.takeover._state import refuse, taken_over
+
+__all__ = ["TakeOverMixin", "refuse", "taken_over"]
+
+
+class TakeOverMixin(ImplicitMixin, FactorsMixin):
+    """Mixin of `ALS`: into it and out of it with a model that is fitted already."""

@@ -1,0 +1,115 @@
+"""The state that a fit would leave, made of factors that another program fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.utils import get_tags
+
+from sklearn_unlearn.certificates._rank import slack_of
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.recommenders._types import Floats, State
+from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
+from sklearn_unlearn.utils._random import draw_seed
+from sklearn_unlearn.utils._validation import refuse_masked
+
+__all__ = ["refuse", "taken_over"]
+
+# Passes over the interactions that a sweep takes, and a guess of those of a training elsewhere.
+_SWEEP, _PASSES = 3.0, 100.0
+
+
+def refuse(params: State, fixed: tuple[str, ...], why: str) -> None:
+    """Refuse parameters that are not the caller's to choose."""
+    for name in fixed:
+        if name in params:
+            raise TypeError(f"{name}={params[name]} was given; {why}. Leave it out.")
+
+
+def _joint_table(user_factors: ArrayLike, item_factors: ArrayLike) -> Floats:
+    """One table of both sides, a copy."""
+    for side in (user_factors, item_factors):
+        refuse_masked(side, "an array of factors")
+    users, items = parts = np.asarray(user_factors), np.asarray(item_factors)
+    if any(part.dtype.kind not in "fiu" for part in parts):
+        raise TypeError(
+            f"the factors have the data types {users.dtype} and {items.dtype}; expected real "
+            "numbers. Pass arrays of float32 or float64."
+        )
+    if users.ndim != 2 or items.ndim != 2 or users.shape[1] != items.shape[1]:
+        raise ValueError(
+            f"the factors have the shapes {users.shape} and {items.shape}; expected (n_users, "
+            "n_factors) and (n_items, n_factors). Pass both sides of one model, a row for each."
+        )
+    single = np.result_type(np.float32, *parts) == np.float32
+    table = np.concatenate(parts, dtype=np.float32 if single else np.float64)
+    if not np.isfinite(table).all():
+        raise ValueError(
+            "the factors hold NaN or infinity; expected finite numbers. Train the model again, "
+            "with a larger regularization if that happens anew."
+        )
+    return table
+
+
+def taken_over(cls: Any, factors: tuple[Any, Any], X: Any, name: str, settings: State) -> Any:
+    """Estimator in the state that a fit on X with these factors as its outcome would leave."""
+    table, sides = _joint_table(*factors), tuple(len(side) for side in factors)
+    model = cls(n_factors=table.shape[1], **settings)
+    model._validate_params()
+    if "float32" not in get_tags(model).transformer_tags.preserves_dtype:
+        table = table.astype(np.float64, copy=False)
+    data = _read(model, X, sides, name, table.dtype)
+    model._seed = draw_seed(model.random_state)  # objectives may draw from it
+    objective = model._make_objective(data)
+    # As after a fit. What another program left there would be a trace of data that are gone.
+    unmet = (data.item_degrees == 0) & ~objective.is_drawn(np.arange(data.n_items))
+    table[np.concatenate([data.user_degrees == 0, unmet])] = 0
+    norm = float(np.linalg.norm(objective.gradient(table)))
+    stationary = norm <= model.tol * objective.gradient_scale
+    slack = slack_of(objective, table) if stationary else 0.0
+    state = model._attributes(table, objective, data)
+    passes = _SWEEP * model.n_sweeps if hasattr(model, "n_sweeps") else _PASSES
+    state.update(
+        _interactions=data,
+        _slack=slack,
+        _taken_over=True,
+        _fit_work=passes * data.n_interactions,
+        n_iter_=1,
+        converged_=stationary and slack >= 0,
+        gradient_norm_=norm,
+    )
+    model.__dict__.update(state)
+    return model
+
+
+def _read(
+    model: Any, X: Any, shape: tuple[int, ...], name: str, dtype: np.dtype[Any]
+) -> Interactions:
+    """Interactions, in a data type, that factors of some shape can have been fitted on."""
+    X = as_numbers(X, name)
+    values = X.data if sparse.issparse(X) and X.format in ("csr", "csc", "coo") else X
+    numbers = isinstance(values, np.ndarray) and values.dtype.kind in "fi"
+    if numbers and not ((values >= 0) & (values < np.inf)).all():
+        raise ValueError(
+            f"{name} holds negative values, NaN or infinity; expected positive numbers. Dislikes "
+            f"are nothing that {type(model).__name__} knows: train without them, and pass the rest."
+        )
+    rows = model._validate_matrix(X, reset=True)
+    if rows.shape != shape:
+        right = f"{name}, users x items, not its transpose"
+        if rows.shape[::-1] != shape:
+            right = "the matrix that the factors were fitted on, a row for each user"
+        raise ValueError(
+            f"{name} has the shape {rows.shape}; expected {shape}, by the factors. Pass {right}."
+        )
+    data = Interactions.from_matrix(rows.astype(dtype, copy=False))
+    if not data.n_interactions:
+        raise ValueError(
+            f"{name} of shape {shape} holds no interaction; expected at least one. "
+            "Pass the matrix that the factors were fitted on."
+        )
+    check_magnitude(data.values, name)
+    return data
