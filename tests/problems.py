@@ -25,6 +25,7 @@ class Problem:
     global_mean: bool = True
     weights: np.ndarray | None = None
     frequency_scaling: float = 0.0
+    frequency_offset: tuple[float, float] = (0.0, 0.0)  # of weighted problems alone
 
     def objective(self, n_threads=1, matrix=None):
         return PointwiseObjective.from_interactions(
@@ -51,7 +52,8 @@ class Problem:
             ridge[:, self.n_factors :] = self.bias_regularization
         user_degrees = (matrix != 0).sum(axis=1)
         item_degrees = weights @ (matrix != 0)
-        degrees = np.concatenate([user_degrees, item_degrees])
+        of_users, of_items = self.frequency_offset
+        degrees = np.concatenate([user_degrees + of_users, item_degrees + of_items])
         multiples = np.where(degrees > 0, degrees, 1.0) ** self.frequency_scaling
         multiples[:m] *= weights
         ridge *= multiples[:, None]
@@ -89,6 +91,7 @@ class WeightedProblem(Problem):
             alpha=self.alpha,
             backend=ScipyBackend(n_threads),
             frequency_scaling=self.frequency_scaling,
+            frequency_offset=self.frequency_offset,
         )
 
     def twin(self):
@@ -157,6 +160,19 @@ WEIGHTED = [
         weights=np.array([2.0, 0.5, 0.0, 1.0]),
         frequency_scaling=1.0,
     ),
+    WeightedProblem(
+        "offset-penalty",
+        with_gaps(ratings(34, 7, 8)),
+        frequency_scaling=0.7,
+        frequency_offset=(3.0, 1.5),
+    ),
+    WeightedProblem(
+        "offset-and-weighted",
+        ratings(35, 4, 6),
+        weights=np.array([2.0, 0.5, 0.0, 1.0]),
+        frequency_scaling=1.0,
+        frequency_offset=(0.0, 2.0),
+    ),
     WeightedProblem("single-precision-values", ratings(25, 5, 4).astype(np.float32)),
     WeightedProblem("everything-observed", ratings(26, 5, 4, 1.1)),
     WeightedProblem("one-user", ratings(27, 1, 6)),
@@ -192,6 +208,14 @@ WEIGHTED_SOLVED = [
         n_factors=6,
         regularization=5.0,
         frequency_scaling=0.5,
+    ),
+    WeightedProblem(
+        "offsets",
+        ratings(36, 10, 9, 0.4),
+        n_factors=6,
+        regularization=1.5,
+        frequency_scaling=1.0,
+        frequency_offset=(4.0, 3.0),
     ),
 ]
 

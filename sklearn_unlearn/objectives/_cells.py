@@ -339,11 +339,14 @@ class Ridge:
         return replace(self, row_weights=self.row_weights[rows])
 
 
-def row_multiples(data: Interactions, exponent: float) -> Floats | None:
+def row_multiples(
+    data: Interactions, exponent: float, offsets: tuple[float, float] = (0.0, 0.0)
+) -> Floats | None:
     """Multiple of the penalty of each row: its weight times its degree to some power.
 
     A user of weight c counts like c users with the same row, in its own penalty and in the degrees
-    of its items. Rows without interactions count as one interaction, so that their optimum is zero.
+    of its items. `offsets` are added to the degrees of users and of items. A sum of zero counts as
+    one interaction, so that the optimum of a row without interactions is zero.
 
     Returns
     -------
@@ -356,7 +359,7 @@ def row_multiples(data: Interactions, exponent: float) -> Floats | None:
     if exponent:
         cells = None if weights is None else weights[data.rows]
         item_degrees = np.bincount(data.indices, cells, minlength=data.n_items)
-        degrees = np.concatenate([data.user_degrees, item_degrees])
+        degrees = np.concatenate([data.user_degrees + offsets[0], item_degrees + offsets[1]])
         multiples = np.where(degrees > 0, degrees, 1.0) ** exponent
     if weights is not None:
         multiples[: data.n_users] *= weights

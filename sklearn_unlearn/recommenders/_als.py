@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Any
 
 from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
@@ -43,6 +44,12 @@ class ALS(TakeOverMixin, FactorModel):
         The penalty of a row is multiplied by its number of interactions to this power [2]_:
         :math:`\lambda_u = \lambda \, d_u^\nu`. A power above 0 with a smaller `regularization`
         recommends better on data with a long tail.
+
+    frequency_offset : float or tuple of two floats, default=0.0
+        Added to that number, one for both sides or (of users, of items):
+        :math:`\lambda_u = \lambda \, (d_u + o)^\nu`. With :math:`\alpha_0` the weight of a pair
+        that is not observed, the penalty of [2]_ is
+        ``(alpha_0 * n_items, alpha_0 * n_users)``.
 
     n_sweeps : int, default=15
         Sweeps over all users and all items, before Newton's method.
@@ -134,6 +141,7 @@ class ALS(TakeOverMixin, FactorModel):
         "regularization": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
+        "frequency_offset": [Interval(Real, 0, None, closed="left"), tuple],
         "n_sweeps": [Interval(Integral, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -155,6 +163,7 @@ class ALS(TakeOverMixin, FactorModel):
         regularization: float = 10.0,
         alpha: float = 20.0,
         frequency_scaling: float = 0.0,
+        frequency_offset: float | tuple[float, float] = 0.0,
         n_sweeps: int = 15,
         max_iter: int = 100,
         tol: float = 1e-7,
@@ -168,6 +177,7 @@ class ALS(TakeOverMixin, FactorModel):
         self.regularization = regularization
         self.alpha = alpha
         self.frequency_scaling = frequency_scaling
+        self.frequency_offset = frequency_offset
         self.n_sweeps = n_sweeps
         self.max_iter = max_iter
         self.tol = tol
@@ -190,5 +200,21 @@ class ALS(TakeOverMixin, FactorModel):
             regularization=self.regularization,
             alpha=self.alpha,
             frequency_scaling=self.frequency_scaling,
+            frequency_offset=_pair_of_offsets(self.frequency_offset),
             backend=self._backend(),
         )
+
+
+def _pair_of_offsets(value: Any) -> tuple[float, float]:
+    """Offsets of users and of items; what a tuple holds, no constraint has checked."""
+    pair = value if isinstance(value, tuple) else (value, value)
+    # mypy: the abstract numbers have no reflected order.
+    if len(pair) == 2 and all(
+        isinstance(one, Real) and 0 <= one < float("inf")  # type: ignore[operator]
+        for one in pair
+    ):
+        return float(pair[0]), float(pair[1])
+    raise ValueError(
+        f"frequency_offset={value!r} was given; expected a number of at least 0, or a tuple of "
+        "two. Pass (offset of users, offset of items)."
+    )

@@ -26,6 +26,10 @@ FITTED = [
         SPARSE, name="both", weights=np.random.default_rng(1).integers(1, 4, 40) * 1.0,
         frequency_scaling=1.0,
     ),
+    replace(
+        SPARSE, name="offsets", frequency_scaling=1.0, frequency_offset=(6.0, 4.0),
+        regularization=0.5,
+    ),
     replace(SPARSE, name="doubts", alpha=0.2, regularization=0.1),
 ]  # fmt: skip
 # Groups that share no item: what moves in one is hardly felt by the others.
@@ -77,6 +81,7 @@ def forget_problem(problem, mask, theta, gradient_norm=0.0, converged=True, sums
             regularization=problem.regularization,
             alpha=problem.alpha,
             frequency_scaling=problem.frequency_scaling,
+            frequency_offset=problem.frequency_offset,
             backend=problem.objective().backend,
         )
 

@@ -20,6 +20,11 @@ DENSE = X.toarray()
 SETTINGS = {
     "plain": {},
     "scaled": {"regularization": 2.5, "frequency_scaling": 0.5},
+    "offset": {
+        "regularization": 0.3,
+        "frequency_scaling": 1.0,
+        "frequency_offset": (20.0, 10.0),
+    },
     "confident": {"alpha": 20.0, "regularization": 25.0},
 }
 WEIGHTS = np.random.default_rng(0).integers(0, 3, len(DENSE)).astype(float)
@@ -44,7 +49,8 @@ def dense_gradient(model, dense, weights=None):
     c = np.where(seen, model.alpha * dense, 1.0)
     R = g[:, None] * c * (P @ Q.T - seen)
     users, items = seen.sum(axis=1), (g[:, None] * seen).sum(axis=0)
-    power = model.frequency_scaling
+    power, offset = model.frequency_scaling, model.frequency_offset
+    users, items = (n + o for n, o in zip((users, items), np.broadcast_to(offset, 2), strict=True))
     on_users = model.regularization * g * np.where(users > 0, users, 1.0) ** power
     on_items = model.regularization * np.where(items > 0, items, 1.0) ** power
     return np.concatenate([R @ Q + on_users[:, None] * P, R.T @ P + on_items[:, None] * Q])
@@ -246,3 +252,17 @@ def test_the_table_without_requests_is_left_alone():
     model = model_of().fit(X)
     assert "transpose" not in model._interactions._cache
     assert not sparse.issparse(getattr(model, "X_", None))
+
+
+@pytest.mark.parametrize("offset", [-1.0, (1.0, -1.0), (1.0,), (1.0, 2.0, 3.0), ("a", 1.0), np.inf])
+def test_wrong_offsets_are_refused(offset):
+    with pytest.raises(ValueError, match="frequency_offset"):
+        model_of(frequency_offset=offset).fit(X)
+
+
+def test_one_offset_stands_for_both_sides():
+    one, other = (
+        model_of(frequency_scaling=0.5, frequency_offset=offset, regularization=2.5).fit(X)
+        for offset in (3.0, (3, 3.0))
+    )
+    assert_array_equal(scores_of(one), scores_of(other))

@@ -117,6 +117,7 @@ def _settings_text(document: Record) -> str:
         "regularization",
         "alpha",
         "frequency_scaling",
+        "frequency_offset",
     )
     shown += ("bias_regularization", "n_sweeps", "max_iter", "tol")
     params = document["estimator"]["params"]

@@ -135,6 +135,7 @@ class WeightedObjective(SparseObjective):
         alpha: float,
         backend: Backend,
         frequency_scaling: float = 0.0,
+        frequency_offset: tuple[float, float] = (0.0, 0.0),
     ) -> WeightedObjective:
         """State the objective of implicit feedback.
 
@@ -159,15 +160,19 @@ class WeightedObjective(SparseObjective):
         frequency_scaling : float, default=0.0
             The penalty of each row is multiplied by its number of interactions to this power.
 
+        frequency_offset : tuple of two floats, default=(0.0, 0.0)
+            Added to the number of interactions of a user, and of an item.
+
         Returns
         -------
         objective : WeightedObjective
         """
+        multiples = row_multiples(data, frequency_scaling, frequency_offset)
         return cls(
             Pattern.from_interactions(data),
             data.values,
             Layout(data.n_users, data.n_items, n_factors, fit_bias=False),
-            Ridge(float(regularization), (1.0, 1.0), row_multiples(data, frequency_scaling)),
+            Ridge(float(regularization), (1.0, 1.0), multiples),
             backend,
             data.row_weights,
             alpha=float(alpha),

@@ -99,7 +99,7 @@ class ImplicitMixin:
         'residual-bounded'
         """
         model = _on_cpu(model)
-        fixed = ("n_factors", "regularization", "alpha", "frequency_scaling")
+        fixed = "n_factors", "regularization", "alpha", "frequency_scaling", "frequency_offset"
         refuse(params, fixed, "from_implicit takes it from the model")
         if model.user_factors is None or model.item_factors is None:
             raise NotFittedError(f"model has no factors; {_WHAT}. Call its fit first.")
