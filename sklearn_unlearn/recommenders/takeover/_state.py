@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils import get_tags
 
+from sklearn_unlearn.backends import to_numpy
 from sklearn_unlearn.certificates._rank import slack_of
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._types import Floats, State
+from sklearn_unlearn.utils._data_warnings import warn_of_data
 from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._validation import refuse_masked
@@ -20,6 +22,10 @@ __all__ = ["refuse", "taken_over"]
 
 # Passes over the interactions that a sweep takes, and a guess of those of a training elsewhere.
 _SWEEP, _PASSES = 3.0, 100.0
+
+# Gradient that solved rows may keep: a share of that of the penalty, which shows a penalty or a
+# confidence that is off by some percent, and what rounding in single precision leaves.
+_SOLVED, _ROUNDING = 1e-2, 3e-5
 
 
 def refuse(params: State, fixed: tuple[str, ...], why: str) -> None:
@@ -54,35 +60,86 @@ def _joint_table(user_factors: ArrayLike, item_factors: ArrayLike) -> Floats:
     return table
 
 
-def taken_over(cls: Any, factors: tuple[Any, Any], X: Any, name: str, settings: State) -> Any:
-    """Estimator in the state that a fit on X with these factors as its outcome would leave."""
+def taken_over(
+    cls: Any,
+    factors: tuple[Any, Any],
+    X: Any,
+    name: str,
+    settings: State,
+    *,
+    weight: float | None = None,
+    solved: str = "",
+) -> Any:
+    """Estimator in the state that a fit on X with these factors as its outcome would leave.
+
+    `weight` is that of programs whose confidence of a value r is ``1 + weight * r``. `solved` is
+    the side, "users" or "items", of which the training has solved each row exactly at its end.
+    """
     table, sides = _joint_table(*factors), tuple(len(side) for side in factors)
     model = cls(n_factors=table.shape[1], **settings)
     model._validate_params()
     if "float32" not in get_tags(model).transformer_tags.preserves_dtype:
         table = table.astype(np.float64, copy=False)
     data = _read(model, X, sides, name, table.dtype)
+    if weight is not None:
+        data = _with_confidences(data, weight)
     model._seed = draw_seed(model.random_state)  # objectives may draw from it
     objective = model._make_objective(data)
     # As after a fit. What another program left there would be a trace of data that are gone.
     unmet = (data.item_degrees == 0) & ~objective.is_drawn(np.arange(data.n_items))
     table[np.concatenate([data.user_degrees == 0, unmet])] = 0
-    norm = float(np.linalg.norm(objective.gradient(table)))
+    model.__dict__.update(_fitted(model, objective, table, data, solved))
+    return model
+
+
+def _fitted(model: Any, objective: Any, table: Floats, data: Interactions, solved: str) -> State:
+    """Attributes of a fit that ended at a table."""
+    point = objective.at(table)
+    gradient = to_numpy(point.gradient)
+    # Gram matrices that the gradient is made of, where rows are least-squares problems.
+    sums = tuple(map(to_numpy, point.sums)) if objective.has_exact_rows else ()
+    norm = float(np.linalg.norm(gradient))
+    if solved:
+        _warn_unless_solved(objective, table, gradient, sums, solved)
     stationary = norm <= model.tol * objective.gradient_scale
     slack = slack_of(objective, table) if stationary else 0.0
-    state = model._attributes(table, objective, data)
     passes = _SWEEP * model.n_sweeps if hasattr(model, "n_sweeps") else _PASSES
-    state.update(
-        _interactions=data,
-        _slack=slack,
-        _taken_over=True,
-        _fit_work=passes * data.n_interactions,
-        n_iter_=1,
-        converged_=stationary and slack >= 0,
-        gradient_norm_=norm,
+    return {
+        **model._attributes(table, objective, data, sums=sums),
+        "_interactions": data,
+        "_slack": slack,
+        "_taken_over": True,
+        "_fit_work": passes * data.n_interactions,
+        "n_iter_": 1,
+        "converged_": stationary and slack >= 0,
+        "gradient_norm_": norm,
+    }
+
+
+def _warn_unless_solved(
+    objective: Any, table: Floats, gradient: Floats, sums: tuple[Floats, ...], side: str
+) -> None:
+    """Warn where rows that training solved last are no solutions of the objective stated here."""
+    m = objective.layout.n_users
+    rows, other = (slice(m), sums[1]) if side == "users" else (slice(m, None), sums[0])
+    penalty = objective.row_penalties[rows, None] * table[rows]
+    size = float(np.linalg.norm(penalty))
+    left = float(np.linalg.norm(gradient[rows]))
+    if left > _SOLVED * size + _ROUNDING * float(np.linalg.norm(table[rows] @ other)):
+        warn_of_data(
+            f"the factors of the {side}, which training solves last, leave a gradient of "
+            f"{left:.2g} where the penalty has one of {size:.2g}; expected nearly none. Pass the "
+            "interactions, confidence and penalty of the training: others count as training that "
+            "was not finished."
+        )
+
+
+def _with_confidences(data: Interactions, weight: float) -> Interactions:
+    """Interactions whose values times ``1 + weight`` are confidences; a value of 1 stays 1."""
+    values = (1 + weight * data.values.astype(np.float64)) / (1 + weight)
+    return Interactions(
+        data.indptr, data.indices, values.astype(data.values.dtype), data.shape, data.row_weights
     )
-    model.__dict__.update(state)
-    return model
 
 
 def _read(
