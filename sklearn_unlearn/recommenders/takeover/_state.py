@@ -18,7 +18,9 @@ from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._validation import refuse_masked
 
-__all__ = ["refuse", "taken_over"]
+__all__ = ["OBJECTIVE", "is_instance", "refuse", "scaled", "taken_over"]
+
+OBJECTIVE = "other classes minimise other objectives."
 
 # Passes over the interactions that a sweep takes, and a guess of those of a training elsewhere.
 _SWEEP, _PASSES = 3.0, 100.0
@@ -33,6 +35,27 @@ def refuse(params: State, fixed: tuple[str, ...], why: str) -> None:
     for name in fixed:
         if name in params:
             raise TypeError(f"{name}={params[name]} was given; {why}. Leave it out.")
+
+
+def is_instance(model: Any, package: str, name: str) -> bool:
+    """Whether an object is of a class of a package, which need not be installed to be asked for."""
+    return any(
+        kind.__name__ == name and kind.__module__.split(".")[0] == package
+        for kind in type(model).__mro__
+    )
+
+
+def scaled(
+    factors: tuple[ArrayLike, ArrayLike], scales: tuple[float, float]
+) -> tuple[ArrayLike, ArrayLike]:
+    """Multiply both sides, each by a number, in their data type."""
+    if scales == (1.0, 1.0):
+        return factors
+    sides = (np.asarray(side) for side in factors)
+    users, items = (
+        (side * scale).astype(side.dtype) for side, scale in zip(sides, scales, strict=True)
+    )
+    return users, items
 
 
 def _joint_table(user_factors: ArrayLike, item_factors: ArrayLike) -> Floats:
