@@ -16,6 +16,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._types import Floats, State
 from sklearn_unlearn.recommenders.takeover._state import (
     OBJECTIVE,
+    as_confidences,
     is_instance,
     refuse,
     scaled,
@@ -138,7 +139,12 @@ class IrspackMixin:
         }
         factors = scaled(_factors_of(model), (1 / terms.scale, 1 / terms.scale))
         return taken_over(
-            cls, factors, terms.values, "X_train_all", {**settings, **params}, weight=terms.weight
+            cls,
+            factors,
+            terms.matrix,
+            "X_train_all",
+            {**settings, **params},
+            values=as_confidences(terms.weight),
         )
 
     def to_irspack(self, like: Any) -> Any:
@@ -186,12 +192,12 @@ class IrspackMixin:
 class _Terms(NamedTuple):
     """The objective of a recommender in the parameters of ALS.
 
-    `values` are its interactions, of which the confidence is ``1 + weight * value``; `scale` is
+    `matrix` holds its interactions, of which the confidence is ``1 + weight * value``; `scale` is
     what its factors are in multiples of those of ALS.
     """
 
     settings: State
-    values: sparse.csr_matrix
+    matrix: sparse.csr_matrix
     weight: float
     scale: float
 

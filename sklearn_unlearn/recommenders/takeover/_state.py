@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._validation import refuse_masked
 
-__all__ = ["OBJECTIVE", "is_instance", "refuse", "scaled", "taken_over"]
+__all__ = ["OBJECTIVE", "as_confidences", "is_instance", "refuse", "scaled", "taken_over"]
 
 OBJECTIVE = "other classes minimise other objectives."
 
@@ -58,6 +59,11 @@ def scaled(
     return users, items
 
 
+def as_confidences(weight: float) -> Callable[[Floats], Floats]:
+    """Make confidences ``1 + weight * r`` of values r, in multiples of that of 1: 1 stays 1."""
+    return lambda values: (1 + weight * values.astype(np.float64)) / (1 + weight)
+
+
 def _joint_table(user_factors: ArrayLike, item_factors: ArrayLike) -> Floats:
     """One table of both sides, a copy."""
     for side in (user_factors, item_factors):
@@ -90,13 +96,13 @@ def taken_over(
     name: str,
     settings: State,
     *,
-    weight: float | None = None,
+    values: Callable[[Floats], Floats] | None = None,
     solved: str = "",
 ) -> Any:
     """Estimator in the state that a fit on X with these factors as its outcome would leave.
 
-    `weight` is that of programs whose confidence of a value r is ``1 + weight * r``. `solved` is
-    the side, "users" or "items", of which the training has solved each row exactly at its end.
+    `values` makes values of ALS of the validated ones of X. `solved` is the side, "users" or
+    "items", of which the training has solved each row exactly at its end.
     """
     table, sides = _joint_table(*factors), tuple(len(side) for side in factors)
     model = cls(n_factors=table.shape[1], **settings)
@@ -104,8 +110,9 @@ def taken_over(
     if "float32" not in get_tags(model).transformer_tags.preserves_dtype:
         table = table.astype(np.float64, copy=False)
     data = _read(model, X, sides, name, table.dtype)
-    if weight is not None:
-        data = _with_confidences(data, weight)
+    if values is not None:
+        dtype, parts = data.values.dtype, (data.indptr, data.indices)
+        data = Interactions(*parts, values(data.values).astype(dtype), data.shape)
     model._seed = draw_seed(model.random_state)  # objectives may draw from it
     objective = model._make_objective(data)
     # As after a fit. What another program left there would be a trace of data that are gone.
@@ -155,14 +162,6 @@ def _warn_unless_solved(
             "interactions, confidence and penalty of the training: others count as training that "
             "was not finished."
         )
-
-
-def _with_confidences(data: Interactions, weight: float) -> Interactions:
-    """Interactions whose values times ``1 + weight`` are confidences; a value of 1 stays 1."""
-    values = (1 + weight * data.values.astype(np.float64)) / (1 + weight)
-    return Interactions(
-        data.indptr, data.indices, values.astype(data.values.dtype), data.shape, data.row_weights
-    )
 
 
 def _read(
