@@ -4,10 +4,11 @@ from sklearn_unlearn.recommenders.takeover._factors import FactorsMixin
 from sklearn_unlearn.recommenders.takeover._implicit import ImplicitMixin
 from sklearn_unlearn.recommenders.takeover._irspack import IrspackMixin
 from sklearn_unlearn.recommenders.takeover._lenskit import LensKitMixin
+from sklearn_unlearn.recommenders.takeover._spark import SparkMixin
 from sklearn_unlearn.recommenders.takeover._state import refuse, taken_over
 
 __all__ = ["TakeOverMixin", "refuse", "taken_over"]
 
 
-class TakeOverMixin(ImplicitMixin, FactorsMixin, IrspackMixin, LensKitMixin):
+class TakeOverMixin(ImplicitMixin, FactorsMixin, IrspackMixin, LensKitMixin, SparkMixin):
     """Mixin of `ALS`: into it and out of it with a model that is fitted already."""

@@ -98,11 +98,13 @@ def taken_over(
     *,
     values: Callable[[Floats], Floats] | None = None,
     solved: str = "",
+    check: Callable[[Interactions], None] | None = None,
 ) -> Any:
     """Estimator in the state that a fit on X with these factors as its outcome would leave.
 
     `values` makes values of ALS of the validated ones of X. `solved` is the side, "users" or
-    "items", of which the training has solved each row exactly at its end.
+    "items", of which the training has solved each row exactly at its end. `check` may refuse the
+    interactions.
     """
     table, sides = _joint_table(*factors), tuple(len(side) for side in factors)
     model = cls(n_factors=table.shape[1], **settings)
@@ -110,6 +112,8 @@ def taken_over(
     if "float32" not in get_tags(model).transformer_tags.preserves_dtype:
         table = table.astype(np.float64, copy=False)
     data = _read(model, X, sides, name, table.dtype)
+    if check is not None:
+        check(data)
     if values is not None:
         dtype, parts = data.values.dtype, (data.indptr, data.indices)
         data = Interactions(*parts, values(data.values).astype(dtype), data.shape)
