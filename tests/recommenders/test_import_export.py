@@ -493,8 +493,9 @@ def test_wrong_matrices_are_refused(name):
 
 @pytest.mark.parametrize("model, error, message", [
     (implicit_model(BayesianPersonalizedRanking), TypeError, "class BayesianPersonalizedRanking; "
-     "expected a fitted implicit.als.AlternatingLeastSquares.* Pass one"),
-    (implicit_model(LogisticMatrixFactorization), TypeError, "class LogisticMatrixFactorization; "),
+     "expected a fitted implicit.als.AlternatingLeastSquares: .*by popularity.* or fit BPR"),
+    (implicit_model(LogisticMatrixFactorization), TypeError, "class LogisticMatrixFactorization; "
+     "expected .* two functions, so it minimises none. Pass one, or fit ALS"),
     (ALS(), TypeError, "class ALS; expected a fitted implicit"),
     (None, TypeError, "class NoneType; expected a fitted implicit"),
     (implicit_model(), NotFittedError, "no factors; expected a fitted implicit.* Call its fit"),

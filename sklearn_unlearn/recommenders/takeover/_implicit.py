@@ -13,11 +13,23 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.recommenders._types import Floats, RandomState
-from sklearn_unlearn.recommenders.takeover._state import refuse, taken_over
+from sklearn_unlearn.recommenders.takeover._state import OBJECTIVE, refuse, taken_over
 
 __all__ = ["ImplicitMixin"]
 
 _WHAT = "expected a fitted implicit.als.AlternatingLeastSquares"
+# Why the others of that library are not taken over, and what to use instead.
+_OTHERS = {
+    "BayesianPersonalizedRanking": (
+        "this one draws negatives by popularity and penalises a row whenever it is drawn, which no "
+        "model here does. Pass one, or fit BPR on the same matrix."
+    ),
+    "LogisticMatrixFactorization": (
+        "the steps of this one for users and for items are those of two functions, so it minimises "
+        "none. Pass one, or fit ALS or BPR on the same matrix."
+    ),
+}
+_ELSE = f"{OBJECTIVE} Pass one, or from_factors what another program fitted by least squares."
 
 
 class ImplicitMixin:
@@ -171,7 +183,6 @@ def _on_cpu(model: Any) -> Any:
         model = model.to_cpu()
     if isinstance(model, AlternatingLeastSquares):
         return model
-    raise TypeError(
-        f"model is of the class {type(model).__name__}; {_WHAT}: other classes minimise other "
-        "objectives. Pass one, or from_factors what another program fitted by least squares."
-    )
+    kind = type(model).__name__
+    why = _OTHERS.get(kind, _ELSE) if type(model).__module__.startswith("implicit.") else _ELSE
+    raise TypeError(f"model is of the class {kind}; {_WHAT}: {why}")
