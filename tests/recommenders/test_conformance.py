@@ -23,6 +23,7 @@ SMALL += [
     ALS(),
     ALS(28, regularization=4.0, alpha=5.0),
     ALS(28, regularization=2.0, alpha=5.0, frequency_scaling=0.5),
+    ALS(28, regularization=0.3, alpha=5.0, frequency_scaling=1.0, frequency_offset=(20.0, 10.0)),
     ALS(28, regularization=4.0, alpha=5.0, unlearner="sweep"),
     ALS(28, regularization=4.0, alpha=5.0, unlearner="refit"),
 ]
