@@ -27,7 +27,8 @@ class ALS(TakeOverMixin, FactorModel):
 
     with :math:`c_{ui} = \alpha x_{ui}, \; p_{ui} = 1` for observed pairs and
     :math:`c_{ui} = 1, \; p_{ui} = 0` for all others: the weights of the `implicit` library, whose
-    models `from_implicit` takes over. `from_factors` takes factors from anywhere.
+    models `from_implicit` takes over. `from_irspack`, `from_lenskit` and `from_spark` take over
+    those of other libraries, `from_factors` factors from anywhere.
 
     Parameters
     ----------

@@ -204,7 +204,8 @@ class _Terms(NamedTuple):
 
 def _terms_of(model: Any) -> _Terms:
     """State the objective of a recommender in the parameters of ALS; refuse what they lack."""
-    if model.user_features is not None or model.item_features is not None:
+    # Releases before 0.5 have no features.
+    if any(getattr(model, f"{side}_features", None) is not None for side in ("user", "item")):
         raise ValueError(
             "the recommender learned from features of users or items; expected one of interactions "
             "alone, as ALS has no features. Train one without user_features and item_features."
@@ -253,6 +254,8 @@ def _values_of(model: Any) -> sparse.csr_matrix:
 
 def _constant(values: sparse.csr_matrix) -> float:
     """Return the one value that all observed pairs have."""
+    if not values.nnz:
+        return 1.0  # refused later, as any matrix without interactions
     low, high = (float(end) for end in (values.data.min(), values.data.max()))
     if low != high:
         raise ValueError(

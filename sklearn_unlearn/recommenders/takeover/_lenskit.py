@@ -23,7 +23,7 @@ from sklearn_unlearn.recommenders.takeover._state import (
 
 __all__ = ["LensKitMixin"]
 
-_WHAT = "expected a trained lenskit.als.ImplicitMFScorer of LensKit 2025 or later"
+_WHAT = "expected a trained lenskit.als.ImplicitMFScorer of LensKit 2025.3 or later"
 
 
 class LensKitMixin:

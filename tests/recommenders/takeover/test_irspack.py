@@ -202,6 +202,8 @@ def test_exported_model_holds_nothing_of_what_was_forgotten():
     (ONES, {"alpha0": 0.0}, "alpha0=0 was given .*; expected a positive weight.* Train it with"),
     (ONES, {"nu": 1.5}, "nu=1.5 was given .*; expected 0 to 1.* Train it with"),
     (ONES, {"item_features": sparse.eye(40).tocsr()}, "features of users or items; expected"),
+    (0 * ONES, {}, "zeros or cells that are stored twice"),
+    (sparse.csr_matrix((60, 40)), {}, r"shape \(60, 40\) holds no interaction; expected"),
     (-ONES, {"loss_type": "ORIGINAL"}, "holds negative values.*; expected positive"),
 ])  # fmt: skip
 def test_objectives_that_als_has_not_are_refused(matrix, params, message):
