@@ -13,8 +13,11 @@ from sklearn_unlearn.metrics._scorers import (
     get_ranking_scorer_names,
     make_ranking_scorer,
 )
+from sklearn_unlearn.metrics._seed_result import SeedTestResult
+from sklearn_unlearn.metrics._seed_test import seed_test
 
 __all__ = [
+    "SeedTestResult",
     "get_ranking_scorer",
     "get_ranking_scorer_names",
     "make_forget_scorer",
@@ -24,5 +27,6 @@ __all__ = [
     "rank_biased_overlap",
     "recall_at_k",
     "remaining_gap",
+    "seed_test",
     "top_k_overlap",
 ]

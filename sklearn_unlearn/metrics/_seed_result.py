@@ -1,0 +1,260 @@
+"""What a comparison of seed ensembles found: numbers, a verdict, a table and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Measure", "SeedGroup", "SeedTestResult"]
+
+INDISTINGUISHABLE = "indistinguishable"
+CANNOT_BE_SEEN = "this request cannot be seen"
+
+_DESCRIPTIONS = {
+    "pairs": "forgotten pairs",
+    "users": "other pairs of affected users",
+    "items": "pairs of affected items, other users",
+    "others": "pairs of others",
+}
+_LABELS = {
+    "auc": "AUC",
+    "spread_auc": "AUC of the spread",
+    "klom": "KLoM",
+    "rank_klom": "KLoM of ranks",
+    "epsilon": "epsilon, median",
+}
+# What a verdict says, by the measure that decides it.
+_KINDS = {"auc": "scores", "spread_auc": "spread"}
+_ARMS = ("floor", "forgotten", "nothing")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Measure:
+    """One statistic of one group of pairs.
+
+    Parameters
+    ----------
+    floor, forgotten, nothing : float
+        Of refits, forgotten models and models that forgot nothing, each against refits.
+
+    per_pair : dict of str to ndarray of shape (n_pairs,)
+        The same before it is averaged over the pairs.
+
+    bound : float or None, default=None
+        Up to where a value counts as that of a refit; None for statistics that decide nothing.
+
+    interval : tuple of float or None, default=None
+        Of `forgotten`, 95 %.
+    """
+
+    floor: float
+    forgotten: float
+    nothing: float
+    per_pair: dict[str, NDArray[np.float64]]
+    bound: float | None = None
+    interval: tuple[float, float] | None = None
+
+    def __repr__(self) -> str:
+        values = (f"{name}={getattr(self, name):.3g}" for name in _ARMS)
+        return f"Measure({', '.join(values)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeedGroup:
+    """Statistics of one group of pairs.
+
+    Parameters
+    ----------
+    name : {"pairs", "users", "items", "others"}
+        Which pairs: those forgotten; others of users who lose an interaction; of items that lose
+        one, with other users; the rest.
+
+    pairs : ndarray of int64, shape (n_pairs, 2)
+        Positions of user and item.
+
+    measures : dict of str to Measure
+        "auc", "spread_auc", "klom", "rank_klom" and "epsilon".
+    """
+
+    name: str
+    pairs: NDArray[np.int64]
+    measures: dict[str, Measure]
+
+    @property
+    def verdict(self) -> str:
+        """What this group alone says."""
+        return _verdict([self])
+
+    def per_user(self, measure: str = "auc") -> dict[str, NDArray[Any]]:
+        """Average a measure over the pairs of each user.
+
+        Parameters
+        ----------
+        measure : str, default="auc"
+            A key of `measures`.
+
+        Returns
+        -------
+        averages : dict of str to ndarray of shape (n_users,)
+            "users", their positions, ascending, and the averages of "floor", "forgotten" and
+            "nothing".
+        """
+        users, row = np.unique(self.pairs[:, 0], return_inverse=True)
+        counts = np.bincount(row)
+        per_pair = self.measures[measure].per_pair
+        means = {arm: np.bincount(row, per_pair[arm]) / counts for arm in _ARMS}
+        return {"users": users, **means}
+
+    def outside(self, arm: str) -> list[str]:
+        """Return the names of the deciding measures in which an arm is above the bound."""
+        return [
+            name
+            for name, one in self.measures.items()
+            if one.bound is not None and getattr(one, arm) > one.bound
+        ]
+
+    def __repr__(self) -> str:
+        return f"SeedGroup({self.name!r}, n_pairs={len(self.pairs)}, verdict={self.verdict!r})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeedTestResult:
+    """What `seed_test` found.
+
+    Parameters
+    ----------
+    groups : dict of str to SeedGroup
+        By name; groups without pairs are left out.
+
+    n_seeds : int
+        Models in each ensemble.
+
+    margin : float
+        How far above the floor an AUC may be.
+
+    n_interactions : int
+        Interactions of the request.
+
+    Attributes
+    ----------
+    verdict : str
+        "indistinguishable", "this request cannot be seen" or "distinguishable by ...".
+    """
+
+    groups: dict[str, SeedGroup] = field(repr=False)
+    n_seeds: int
+    margin: float
+    n_interactions: int
+
+    @property
+    def verdict(self) -> str:
+        """The last word on all groups together."""
+        return _verdict(list(self.groups.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all averages as plain numbers, without pairs and users."""
+        groups = {
+            name: {
+                "n_pairs": len(group.pairs),
+                "verdict": group.verdict,
+                **{key: _plain(measure) for key, measure in group.measures.items()},
+            }
+            for name, group in self.groups.items()
+        }
+        return {
+            "verdict": self.verdict,
+            "n_seeds": self.n_seeds,
+            "margin": self.margin,
+            "n_interactions": self.n_interactions,
+            "groups": groups,
+        }
+
+    def __repr__(self) -> str:
+        return f"SeedTestResult(verdict={self.verdict!r}, n_seeds={self.n_seeds})"
+
+    def __str__(self) -> str:
+        lines = [f"{self.n_seeds} seeds, {self.n_interactions} forgotten interactions"]
+        head = f"  {'':18}{'floor':>8}{'bound':>8}{'forgotten':>11}{'95 % interval':>18}"
+        for name, group in self.groups.items():
+            lines += ["", f"{_DESCRIPTIONS[name]} ({len(group.pairs)}): {group.verdict}"]
+            lines.append(f"{head}{'nothing':>10}")
+            lines += [_line(key, measure) for key, measure in group.measures.items()]
+        return "\n".join([*lines, "", f"verdict: {self.verdict}"])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the AUC of every group: the floor, forgotten models and doing nothing.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            If there is no `ax`, and matplotlib is not installed.
+        """
+        ax = _new_axes() if ax is None else ax
+        for row, group in enumerate(self.groups.values()):
+            one = group.measures["auc"]
+            low, high = one.interval or (one.forgotten, one.forgotten)
+            first = row == 0  # one entry of each kind in the legend
+            label = dict(zip(_ARMS, ("refits", "forgotten", "did nothing"), strict=True))
+            label = label if first else dict.fromkeys(_ARMS, "_nolegend_")
+            ax.fill_betweenx([row - 0.3, row + 0.3], 0.5, one.bound, color="0.9")
+            ax.plot([one.floor], [row], "|", color="0.3", markersize=14, label=label["floor"])
+            error = [[one.forgotten - low], [high - one.forgotten]]
+            ax.errorbar([one.forgotten], [row], xerr=error, fmt="o", label=label["forgotten"])
+            ax.plot([one.nothing], [row], "x", color="C3", label=label["nothing"])
+        ax.set_yticks(range(len(self.groups)), labels=[_DESCRIPTIONS[one] for one in self.groups])
+        ax.set_xlim(0.49, 1.01)
+        ax.set_xlabel("AUC of telling from refits (grey: as refits)")
+        ax.set_title(self.verdict)
+        ax.legend()
+        return ax
+
+
+def _verdict(groups: list[SeedGroup]) -> str:
+    reasons = [
+        f"the {_KINDS[measure]} of {group.name}"
+        for group in groups
+        for measure in group.outside("forgotten")
+    ]
+    if reasons:
+        return f"distinguishable by {', '.join(reasons)}"
+    seen = any(group.outside("nothing") for group in groups)
+    return INDISTINGUISHABLE if seen else CANNOT_BE_SEEN
+
+
+def _plain(measure: Measure) -> dict[str, Any]:
+    values: dict[str, Any] = {arm: getattr(measure, arm) for arm in _ARMS}
+    if measure.bound is not None:
+        values.update(bound=measure.bound, interval=measure.interval)
+    return values
+
+
+def _line(key: str, one: Measure) -> str:
+    interval = "" if one.interval is None else f"{one.interval[0]:.3f} - {one.interval[1]:.3f}"
+    bound = "" if one.bound is None else f"{one.bound:.3f}"
+    return (
+        f"  {_LABELS[key]:18}{one.floor:8.3f}{bound:>8}{one.forgotten:11.3f}{interval:>18}"
+        f"{one.nothing:10.3f}"
+    )
+
+
+def _new_axes() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "matplotlib is not installed; expected it for a picture without ax=. Install the extra "
+            "'plot', or print the result for a table."
+        ) from error
+    return plt.subplots()[1]
