@@ -15,6 +15,7 @@ from sklearn_unlearn.metrics._seed_statistics import (
     bootstrap_auc,
     centred_interval,
     deviations,
+    effect_left,
     empirical_epsilon,
     klom,
     random_halves,
@@ -24,6 +25,9 @@ N_SPLITS = N_DRAWS = 200
 #: Of the AUC over halvings of the refits, the quantile that still counts as a refit's. High, as a
 #: verdict asks of up to eight.
 FLOOR_QUANTILE = 0.99
+
+#: A model that kept more of a request's effect has not answered it.
+MOST_LEFT = 0.5
 
 Ensembles = dict[str, NDArray[np.float64]]
 
@@ -78,6 +82,7 @@ def _measures(
             refits, {name: (scores[name], refits) for name in arms}, halves, margin, generator
         ),
         "spread_auc": _tested(np.vstack(spread), wide, halves, margin, generator),
+        **_shares(scores),
         "klom": _reported(klom, scores, np.mean),
         "rank_klom": _reported(klom, ranks, np.mean),
         "epsilon": _reported(empirical_epsilon, scores, np.median),
@@ -106,8 +111,37 @@ def _tested(
     )
 
 
+def _shares(scores: Ensembles) -> dict[str, Measure]:
+    """Measure what single models kept: the mean AUC hardly moves where a few of them failed."""
+    arms = {"floor": "again", "forgotten": "forgotten", "nothing": "nothing"}
+    left = {
+        name: effect_left(scores[arm], scores["nothing"], scores["refit"], scores["again"])
+        for name, arm in arms.items()
+    }
+    mean, floor = float(left["forgotten"].mean()), float(left["floor"].max())
+    error = np.sqrt((left["forgotten"].var() + left["floor"].var()) / len(left["floor"]))
+    interval = float(mean - 1.96 * error), float(mean + 1.96 * error)
+    nothing = left["nothing"]
+    return {
+        "effect_left": Measure(
+            float(left["floor"].mean()),
+            mean,
+            float(nothing.mean()),
+            per_model=left,
+            interval=interval,
+        ),
+        "worst_effect_left": Measure(
+            floor,
+            float(left["forgotten"].max()),
+            float(nothing.max()),
+            per_model=left,
+            bound=max(floor, MOST_LEFT),
+        ),
+    }
+
+
 def _reported(statistic: Callable[..., Any], ensembles: Ensembles, average: Any) -> Measure:
     arms = {"floor": "again", "forgotten": "forgotten", "nothing": "nothing"}
     per_pair = {name: statistic(ensembles[arm], ensembles["refit"]) for name, arm in arms.items()}
     floor, forgotten, nothing = (float(average(per_pair[name])) for name in arms)
-    return Measure(floor, forgotten, nothing, per_pair)
+    return Measure(floor, forgotten, nothing, per_pair=per_pair)

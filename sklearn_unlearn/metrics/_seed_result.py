@@ -22,12 +22,20 @@ _DESCRIPTIONS = {
 _LABELS = {
     "auc": "AUC",
     "spread_auc": "AUC of the spread",
+    "effect_left": "effect left",
+    "worst_effect_left": "effect left, worst",
     "klom": "KLoM",
     "rank_klom": "KLoM of ranks",
     "epsilon": "epsilon, median",
 }
 # What a verdict says, by the measure that decides it.
-_KINDS = {"auc": "scores", "spread_auc": "spread"}
+_KINDS = {
+    "auc": "the scores",
+    "spread_auc": "the spread",
+    "worst_effect_left": "single models",
+}
+# What must tell models that forgot nothing from refits, for a request to be seen.
+_SEEN_BY = ("auc", "spread_auc")
 _ARMS = ("floor", "forgotten", "nothing")
 
 
@@ -40,8 +48,11 @@ class Measure:
     floor, forgotten, nothing : float
         Of refits, forgotten models and models that forgot nothing, each against refits.
 
-    per_pair : dict of str to ndarray of shape (n_pairs,)
-        The same before it is averaged over the pairs.
+    per_pair : dict of str to ndarray of shape (n_pairs,), or None, default=None
+        The same before it is averaged over the pairs; None for statistics of models.
+
+    per_model : dict of str to ndarray of shape (n_seeds,), or None, default=None
+        The same for each model, of statistics of models.
 
     bound : float or None, default=None
         Up to where a value counts as that of a refit; None for statistics that decide nothing.
@@ -53,7 +64,8 @@ class Measure:
     floor: float
     forgotten: float
     nothing: float
-    per_pair: dict[str, NDArray[np.float64]]
+    per_pair: dict[str, NDArray[np.float64]] | None = None
+    per_model: dict[str, NDArray[np.float64]] | None = None
     bound: float | None = None
     interval: tuple[float, float] | None = None
 
@@ -76,7 +88,7 @@ class SeedGroup:
         Positions of user and item.
 
     measures : dict of str to Measure
-        "auc", "spread_auc", "klom", "rank_klom" and "epsilon".
+        "auc", "spread_auc", "effect_left", "worst_effect_left", "klom", "rank_klom", "epsilon".
     """
 
     name: str
@@ -94,7 +106,7 @@ class SeedGroup:
         Parameters
         ----------
         measure : str, default="auc"
-            A key of `measures`.
+            A key of `measures`, of a statistic of pairs.
 
         Returns
         -------
@@ -105,16 +117,30 @@ class SeedGroup:
         users, row = np.unique(self.pairs[:, 0], return_inverse=True)
         counts = np.bincount(row)
         per_pair = self.measures[measure].per_pair
+        if per_pair is None:
+            raise ValueError(
+                f"{measure} has one value a model; expected a statistic of pairs. Use 'auc', or "
+                "another that has per_pair."
+            )
         means = {arm: np.bincount(row, per_pair[arm]) / counts for arm in _ARMS}
         return {"users": users, **means}
 
-    def outside(self, arm: str) -> list[str]:
-        """Return the names of the deciding measures in which an arm is above the bound."""
-        return [
-            name
-            for name, one in self.measures.items()
-            if one.bound is not None and getattr(one, arm) > one.bound
-        ]
+    @property
+    def is_seen(self) -> bool:
+        """Whether models that forgot nothing can be told from refits by this group."""
+        return any(self._is_outside(name, "nothing") for name in _SEEN_BY)
+
+    def reasons(self) -> list[str]:
+        """Return the names of the measures by which forgotten models can be told from refits."""
+        told = [name for name in _SEEN_BY if self._is_outside(name, "forgotten")]
+        # Single models are named where the ensemble does not tell. Where the request cannot be
+        # seen, nobody can say how much of it is left.
+        single = not told and self.is_seen and self._is_outside("worst_effect_left", "forgotten")
+        return ["worst_effect_left"] if single else told
+
+    def _is_outside(self, name: str, arm: str) -> bool:
+        measure = self.measures[name]
+        return measure.bound is not None and getattr(measure, arm) > measure.bound
 
     def __repr__(self) -> str:
         return f"SeedGroup({self.name!r}, n_pairs={len(self.pairs)}, verdict={self.verdict!r})"
@@ -223,30 +249,32 @@ class SeedTestResult:
 
 def _verdict(groups: list[SeedGroup]) -> str:
     reasons = [
-        f"the {_KINDS[measure]} of {group.name}"
-        for group in groups
-        for measure in group.outside("forgotten")
+        f"{_KINDS[measure]} of {group.name}" for group in groups for measure in group.reasons()
     ]
     if reasons:
         return f"distinguishable by {', '.join(reasons)}"
-    seen = any(group.outside("nothing") for group in groups)
-    return INDISTINGUISHABLE if seen else CANNOT_BE_SEEN
+    return INDISTINGUISHABLE if any(group.is_seen for group in groups) else CANNOT_BE_SEEN
 
 
 def _plain(measure: Measure) -> dict[str, Any]:
-    values: dict[str, Any] = {arm: getattr(measure, arm) for arm in _ARMS}
-    if measure.bound is not None:
-        values.update(bound=measure.bound, interval=measure.interval)
-    return values
+    """Return the numbers of a measure, None for NaN, which JSON does not have."""
+    values = {name: getattr(measure, name) for name in _ARMS}
+    values = {name: None if np.isnan(value) else value for name, value in values.items()}
+    more = {"bound": measure.bound, "interval": measure.interval}
+    known = {name: one for name, one in more.items() if one is not None and not np.isnan(one).any()}
+    return {**values, **known}
 
 
 def _line(key: str, one: Measure) -> str:
-    interval = "" if one.interval is None else f"{one.interval[0]:.3f} - {one.interval[1]:.3f}"
-    bound = "" if one.bound is None else f"{one.bound:.3f}"
-    return (
-        f"  {_LABELS[key]:18}{one.floor:8.3f}{bound:>8}{one.forgotten:11.3f}{interval:>18}"
-        f"{one.nothing:10.3f}"
-    )
+    low, high = ("", "") if one.interval is None else map(_digits, one.interval)
+    interval = f"{low} - {high}" if low else ""
+    bound = "" if one.bound is None else _digits(one.bound)
+    floor, forgotten, nothing = (_digits(getattr(one, arm)) for arm in _ARMS)
+    return f"  {_LABELS[key]:18}{floor:>8}{bound:>8}{forgotten:>11}{interval:>18}{nothing:>10}"
+
+
+def _digits(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
 
 
 def _new_axes() -> Any:

@@ -101,6 +101,28 @@ def deviations(ensemble: Ensemble, models: Ensemble) -> tuple[Ensemble, Ensemble
     return np.abs(ensemble - centre), np.abs(models - centre)
 
 
+def effect_left(
+    ensemble: Ensemble, nothing: Ensemble, refits: Ensemble, others: Ensemble
+) -> Ensemble:
+    r"""Share of a request's effect that is in the scores of each model; shape (n_models,).
+
+    .. math:: \langle s_m - \bar r', \, \bar n_{-m} - \bar r \rangle \; / \;
+        \tfrac1M \sum_m \langle n_m - \bar r', \, \bar n_{-m} - \bar r \rangle
+
+    with :math:`s_m` the scores of a model after a request and :math:`n_m` those of the same one
+    before; :math:`\bar n_{-m}` is the mean of the other models, and the last two arguments give two
+    independent means of refits. No noise meets itself in a product, so that none counts as effect.
+    Models that forgot nothing have 1 on average, refits 0. NaN where no effect is found.
+    """
+    n = len(nothing)
+    effect = (nothing.sum(axis=0) - nothing) / (n - 1) - refits.mean(axis=0)
+    centre = others.mean(axis=0)
+    size = np.einsum("mp,mp->", nothing - centre, effect) / n
+    if size <= 0:
+        return np.full(n, np.nan)
+    return np.einsum("mp,mp->m", ensemble - centre, effect) / size
+
+
 def klom(first: Ensemble, second: Ensemble) -> Ensemble:
     r"""KL divergence of margins: of `first` from `second`, the refits; shape (n_pairs,).
 

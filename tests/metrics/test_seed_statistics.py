@@ -13,6 +13,7 @@ from sklearn_unlearn.metrics._seed_statistics import (
     bootstrap_auc,
     centred_interval,
     deviations,
+    effect_left,
     empirical_epsilon,
     folded,
     klom,
@@ -141,6 +142,47 @@ def test_interval_covers_the_expected_auc():
         low, high = centred_interval(draws, estimate)
         covered += low <= expected <= high
     assert 88 <= covered <= 99
+
+
+def test_interval_is_about_the_estimate_where_drawing_again_adds_noise():
+    first, second = ensembles(0, n=20, m=20, n_pairs=400)
+    estimate = folded(auc(first, second)).mean()
+    draws = bootstrap_auc(first, second, 200, np.random.RandomState(0))
+    assert draws.min() > estimate  # as the docstring says
+    low, high = centred_interval(draws, estimate)
+    assert low < estimate < high
+    assert high - low == pytest.approx(np.diff(np.quantile(draws, [0.025, 0.975]))[0])
+    assert centred_interval(draws, 0.5)[0] == 0.5
+
+
+def test_effect_left_is_the_part_of_the_way_to_doing_nothing():
+    rng = np.random.default_rng(0)
+    refits, others, more, nothing = rng.normal(size=(4, 500, 80)) * 0.3
+    shift = rng.normal(size=80)
+    nothing += shift
+    halfway = rng.normal(size=(500, 80)) * 0.3 + 0.4 * shift
+    arms = {"more": more, "nothing": nothing, "halfway": halfway}
+    left = {name: effect_left(one, nothing, refits, others) for name, one in arms.items()}
+    assert left["more"].mean() == pytest.approx(0.0, abs=0.01)
+    assert left["nothing"].mean() == pytest.approx(1.0, abs=1e-12)
+    assert left["halfway"].mean() == pytest.approx(0.4, abs=0.01)
+    # A rotation of all scores changes nothing.
+    turn = np.linalg.qr(rng.normal(size=(80, 80)))[0]
+    turned = effect_left(halfway @ turn, nothing @ turn, refits @ turn, others @ turn)
+    assert turned == pytest.approx(left["halfway"], abs=1e-9)
+
+
+def test_noise_is_no_effect():
+    # Models keep their noise when they forget; the mean share is 0 nevertheless.
+    rng = np.random.default_rng(0)
+    left, found = [], 0
+    for _ in range(200):
+        refits, others, forgotten = rng.normal(size=(3, 6, 30))
+        nothing = forgotten + 1.0
+        left.append(effect_left(forgotten, nothing, refits, others).mean())
+        found += np.isfinite(effect_left(forgotten, forgotten, refits, others)).all()
+    assert np.mean(left) == pytest.approx(0.0, abs=3 * np.std(left) / np.sqrt(200))
+    assert 70 < found < 130  # the sign of no effect is that of a coin
 
 
 def test_spread_tells_wide_from_narrow_where_the_mean_does_not():

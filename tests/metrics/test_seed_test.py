@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import sys
@@ -96,6 +97,8 @@ def test_refit_from_another_seed_is_indistinguishable(X, pairs):
 def test_doing_nothing_is_distinguishable(X, pairs):
     result = seed_test(EARLY, X, pairs, n_seeds=N_SEEDS, forget=nothing)
     assert re.match("distinguishable by the scores of pairs", result.verdict)
+    left = result.groups["pairs"].measures["effect_left"]
+    assert left.forgotten == pytest.approx(1.0, abs=1e-9)
     for measure in result.groups["pairs"].measures.values():
         assert measure.forgotten == measure.nothing
 
@@ -117,8 +120,33 @@ def test_wrong_spread_is_distinguishable(X, pairs):
     result = seed_test(NoisyMeans(), X, pairs, n_seeds=30, forget=narrow)
     assert result.verdict.startswith("distinguishable by")
     for group in result.groups.values():
-        assert "spread_auc" in group.outside("forgotten")
+        assert "spread_auc" in group.reasons()
         assert group.measures["auc"].forgotten < 0.6 < group.measures["spread_auc"].forgotten
+
+
+def test_single_models_that_forgot_nothing_are_distinguishable(X, pairs):
+    asked = []
+
+    def fails_sometimes(model, request):
+        asked.append(model)
+        return model if len(asked) in (3, 20) else model.forget(**request)
+
+    result = seed_test(NoisyMeans(), X, pairs, n_seeds=40, forget=fails_sometimes)
+    assert result.verdict.startswith("distinguishable by single models of pairs")
+    assert set(result.groups["pairs"].reasons()) == {"worst_effect_left"}
+    # The AUC alone does not see them.
+    group = result.groups["pairs"]
+    assert group.measures["auc"].forgotten < group.measures["auc"].bound
+    left = group.measures["worst_effect_left"].per_model["forgotten"]
+    assert np.flatnonzero(left > 0.5).tolist() == [2, 19]
+    # Where the request cannot be seen, what is left of it is noise.
+    others = result.groups["others"]
+    assert not others.is_seen
+    assert (
+        others.measures["worst_effect_left"].forgotten > others.measures["worst_effect_left"].bound
+    )
+    assert others.verdict == "this request cannot be seen"
+    assert seed_test(NoisyMeans(), X, pairs, n_seeds=40).verdict == "indistinguishable"
 
 
 def test_users_and_items_that_are_gone_are_not_scored(X):
@@ -197,6 +225,8 @@ def test_known_scores_give_known_measures(X, pairs):
     per_pair = result.groups["users"].measures["auc"].per_pair
     for arm in ("floor", "forgotten", "nothing"):
         assert users[arm][0] == pytest.approx(per_pair[arm][first].mean())
+    with pytest.raises(ValueError, match="effect_left has one value a model; expected"):
+        result.groups["users"].per_user("effect_left")
 
 
 def test_weights_reach_the_fit(X):
@@ -296,6 +326,21 @@ def test_progress_is_shown_on_request(X, pairs, capsys):
 
 
 # -- what is printed -------------------------------------------------------------------------------
+def test_numbers_are_plain(X, pairs):
+    # Noise alone: in some group the effect has the wrong sign, so that no share of it is left.
+    result = seed_test(NoisyMeans(noise=1e6), X, pairs, n_seeds=5, random_state=1)
+    numbers = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert numbers["groups"]["pairs"]["n_pairs"] == 20
+    auc = result.groups["pairs"].measures["auc"]
+    assert numbers["groups"]["pairs"]["auc"]["forgotten"] == auc.forgotten
+    left = {name: group.measures["effect_left"].nothing for name, group in result.groups.items()}
+    without = [name for name, value in left.items() if np.isnan(value)]
+    assert 0 < len(without) < 4
+    for name in without:
+        found = numbers["groups"][name]["effect_left"]
+        assert found == {"floor": None, "forgotten": None, "nothing": None}
+
+
 def test_table_reads_as_the_numbers(X, pairs):
     result = seed_test(NoisyMeans(), X, pairs, n_seeds=4)
     assert isinstance(result, SeedTestResult)
