@@ -24,8 +24,9 @@ from sklearn_unlearn.utils._random import hashed_bits
 
 #: What each task trains; "trained" gives two ensembles: as fitted, and after the request.
 TASKS = ("refit", "again", "trained")
-# Of the parameters, what changes no score: how much is done at once, and what is printed.
-_WITHOUT_EFFECT = ("n_jobs", "verbose")
+# Of the parameters, what changes no score: the seed, which is replaced, how much is done at once,
+# and what is printed.
+_WITHOUT_EFFECT = ("random_state", "n_jobs", "verbose")
 
 
 class Task(NamedTuple):
@@ -72,13 +73,14 @@ class Experiment:
     def digest(self, kind: str) -> str:
         """Hash what the scores of a kind of task depend on, but for the seed."""
         trained = kind == "trained"
-        skipped = _WITHOUT_EFFECT if trained else (*_WITHOUT_EFFECT, "unlearner")
-        parameters = {
-            name: type(value).__qualname__ if hasattr(value, "get_params") else value
-            for name, value in self.estimator.get_params(deep=True).items()
-            if name.split("__")[-1] not in (*skipped, "random_state")
-            and not (not trained and "unlearner" in name.split("__"))
-        }
+        parameters = {}
+        for name, value in self.estimator.get_params(deep=True).items():
+            parts = name.split("__")
+            if parts[-1] in _WITHOUT_EFFECT or (not trained and "unlearner" in parts):
+                continue
+            # The parameters of a part are in the list, too, so that its name is enough.
+            is_part = hasattr(value, "get_params")
+            parameters[name] = type(value).__qualname__ if is_part else value
         data = self.data if trained else self.retained
         table = (data.indptr, data.indices, data.values, data.row_weights)
         request = self.retained.indptr, self.retained.indices

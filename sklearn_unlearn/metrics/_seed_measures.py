@@ -26,8 +26,9 @@ N_SPLITS = N_DRAWS = 200
 #: verdict asks of up to eight.
 FLOOR_QUANTILE = 0.99
 
-#: A model that kept more of a request's effect has not answered it.
-MOST_LEFT = 0.5
+#: A model that kept this much more of a request's effect than others has not answered it, unless
+#: refits differ by as much: the largest of n draws itself varies, hence the factor.
+MOST_LEFT, FLOOR_FACTOR = 0.5, 1.5
 
 Ensembles = dict[str, NDArray[np.float64]]
 
@@ -118,24 +119,24 @@ def _shares(scores: Ensembles) -> dict[str, Measure]:
         name: effect_left(scores[arm], scores["nothing"], scores["refit"], scores["again"])
         for name, arm in arms.items()
     }
-    mean, floor = float(left["forgotten"].mean()), float(left["floor"].max())
+    mean = float(left["forgotten"].mean())
     error = np.sqrt((left["forgotten"].var() + left["floor"].var()) / len(left["floor"]))
     interval = float(mean - 1.96 * error), float(mean + 1.96 * error)
-    nothing = left["nothing"]
+    worst = {name: float(values.max() - np.median(values)) for name, values in left.items()}
     return {
         "effect_left": Measure(
             float(left["floor"].mean()),
             mean,
-            float(nothing.mean()),
+            float(left["nothing"].mean()),
             per_model=left,
             interval=interval,
         ),
         "worst_effect_left": Measure(
-            floor,
-            float(left["forgotten"].max()),
-            float(nothing.max()),
+            worst["floor"],
+            worst["forgotten"],
+            worst["nothing"],
             per_model=left,
-            bound=max(floor, MOST_LEFT),
+            bound=max(FLOOR_FACTOR * worst["floor"], MOST_LEFT),
         ),
     }
 

@@ -23,7 +23,7 @@ _LABELS = {
     "auc": "AUC",
     "spread_auc": "AUC of the spread",
     "effect_left": "effect left",
-    "worst_effect_left": "effect left, worst",
+    "worst_effect_left": "  worst - median",
     "klom": "KLoM",
     "rank_klom": "KLoM of ranks",
     "epsilon": "epsilon, median",
@@ -88,7 +88,8 @@ class SeedGroup:
         Positions of user and item.
 
     measures : dict of str to Measure
-        "auc", "spread_auc", "effect_left", "worst_effect_left", "klom", "rank_klom", "epsilon".
+        "auc", "spread_auc", "effect_left", "worst_effect_left" (by how much that of the worst model
+        exceeds the median one's), "klom", "rank_klom" and "epsilon".
     """
 
     name: str

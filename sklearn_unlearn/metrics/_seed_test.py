@@ -121,9 +121,10 @@ def seed_test(
     An AUC is *inside* if it is at most `margin` above the floor, or at most what 99 % of the
     halvings stay below, which is more for groups of a few pairs. Scores that are right on average
     and too far apart, or too close, would pass: therefore the same is asked of the scores'
-    distances to their median, the "spread". And no single model may keep more than half of the
-    effect of the request, or than a refit by chance: its share is the projection of its scores on
-    the mean difference between doing nothing and refits, of which 0 is a refit.
+    distances to their median, the "spread". Of the effect of the request, a share is left in each
+    model, which is the projection of its scores on the mean difference between doing nothing and
+    refits: 0 is a refit. If one model keeps .5 more of it than the median one, and 1.5 times as
+    much more as among refits, single models have not forgotten, which a mean AUC does not show.
 
     - "indistinguishable": forgotten models are inside everywhere, and doing nothing is not.
     - "this request cannot be seen": doing nothing is inside, too. More seeds see more.
