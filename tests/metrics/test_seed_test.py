@@ -154,6 +154,29 @@ def test_samples_are_of_their_groups(X, pairs):
         sampled, full = (set(map(tuple, g.pairs.tolist())) for g in (group, whole.groups[name]))
         assert len(sampled) == 7
         assert sampled < full
+    other = seed_test(NoisyMeans(), X, pairs, n_seeds=2, n_pairs=7, random_state=1)
+    for name, group in part.groups.items():
+        assert not np.array_equal(group.pairs, other.groups[name].pairs)
+
+
+def test_ranks_are_compared_too(X, pairs):
+    def lifts_users(model, request):
+        after = model.forget(**request)
+        after.scores_ = after.scores_ + 9.0
+        return after
+
+    def mixes_items(model, request):
+        after = model.forget(**request)
+        after.scores_ = after.scores_[:, ::-1].copy()
+        return after
+
+    lifted, mixed, plain = (
+        seed_test(NoisyMeans(), X, pairs, n_seeds=20, forget=forget).groups["others"].measures
+        for forget in (lifts_users, mixes_items, None)
+    )
+    assert lifted["klom"].forgotten > 2 * plain["klom"].forgotten
+    assert lifted["rank_klom"].forgotten == plain["rank_klom"].forgotten
+    assert mixed["rank_klom"].forgotten > 2 * plain["rank_klom"].forgotten
 
 
 def test_every_form_of_a_request_is_the_same(X):
