@@ -27,7 +27,8 @@ N_SPLITS = N_DRAWS = 200
 FLOOR_QUANTILE = 0.99
 
 #: A model that kept this much more of a request's effect than others has not answered it, unless
-#: refits differ by as much: the largest of n draws itself varies, hence the factor.
+#: refits, or models before the request, differ by as much. The largest of n draws itself varies,
+#: hence the factor.
 MOST_LEFT, FLOOR_FACTOR = 0.5, 1.5
 
 Ensembles = dict[str, NDArray[np.float64]]
@@ -136,7 +137,7 @@ def _shares(scores: Ensembles) -> dict[str, Measure]:
             worst["forgotten"],
             worst["nothing"],
             per_model=left,
-            bound=max(FLOOR_FACTOR * worst["floor"], MOST_LEFT),
+            bound=max(FLOOR_FACTOR * max(worst["floor"], worst["nothing"]), MOST_LEFT),
         ),
     }
 

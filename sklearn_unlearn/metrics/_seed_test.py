@@ -123,8 +123,9 @@ def seed_test(
     and too far apart, or too close, would pass: therefore the same is asked of the scores'
     distances to their median, the "spread". Of the effect of the request, a share is left in each
     model, which is the projection of its scores on the mean difference between doing nothing and
-    refits: 0 is a refit. If one model keeps .5 more of it than the median one, and 1.5 times as
-    much more as among refits, single models have not forgotten, which a mean AUC does not show.
+    refits: 0 is a refit. If one model keeps .5 more of it than the median one, and 1.5 times what
+    refits, and models before the request, differ by, single models have not forgotten, which a mean
+    AUC does not show.
 
     - "indistinguishable": forgotten models are inside everywhere, and doing nothing is not.
     - "this request cannot be seen": doing nothing is inside, too. More seeds see more.
