@@ -105,6 +105,19 @@ def test_single_models_that_forgot_nothing_are_distinguishable(X, pairs):
     assert seed_test(NoisyMeans(), X, pairs, n_seeds=40).verdict == "indistinguishable"
 
 
+def test_single_models_are_named_only_where_the_ensemble_does_not_tell(X, pairs):
+    asked = []
+
+    def often_fails(model, request):
+        asked.append(model)
+        return model if len(asked) % 3 == 0 else model.forget(**request)
+
+    group = seed_test(NoisyMeans(), X, pairs, n_seeds=20, forget=often_fails).groups["pairs"]
+    worst = group.measures["worst_effect_left"]
+    assert worst.forgotten > worst.bound
+    assert set(group.reasons()) == {"auc", "spread_auc"}
+
+
 def test_single_models_count_only_where_the_request_is_seen(X, pairs):
     def one_goes_its_way(model, request):
         after = model.forget(**request)
