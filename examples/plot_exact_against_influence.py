@@ -25,9 +25,9 @@ X = make_interactions(400, 150, n_interactions=9_000, feedback="implicit", rando
 models = {
     "EASE": EASE(regularization=50.0),
     "ItemKNN": ItemKNN(n_neighbors=20),
-    "ALS": ALS(32, regularization=40.0, alpha=1.0, random_state=0),
+    "ALS": ALS(32, regularization=45.0, alpha=1.0, random_state=0),
     "ALS, tol=1e-5": ALS(
-        32, regularization=40.0, alpha=1.0, random_state=0, unlearner=InfluenceUnlearner(tol=1e-5)
+        32, regularization=45.0, alpha=1.0, random_state=0, unlearner=InfluenceUnlearner(tol=1e-5)
     ),
 }
 leavers = np.random.default_rng(0).permutation(X.shape[0])[:50]

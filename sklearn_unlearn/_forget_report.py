@@ -12,7 +12,8 @@ GUARANTEES = {
     "exact": "equal to a refit, to floating-point tolerance",
     "certified": "provably as close to any refit as the certificate says",
     "residual-bounded": "the gradient of the retained objective met its tolerance",
-    "one-step": "one influence step; nothing was promised and the residual says how far it got",
+    "rows-solved": "the rows that lost something are solved exactly, given the others, which stay",
+    "one-step": "steps were taken; nothing was promised and the residual says how far they got",
     "refit": "the model was fitted again on what remains",
 }
 
@@ -27,7 +28,8 @@ class ForgetReport:
         What was done: ``"influence"``, ``"influence+refine"`` or ``"refit"``.
 
     guarantee : str
-        ``"exact"``, ``"certified"``, ``"residual-bounded"``, ``"one-step"`` or ``"refit"``.
+        ``"exact"``, ``"certified"``, ``"residual-bounded"``, ``"rows-solved"``, ``"one-step"`` or
+        ``"refit"``.
 
     status : str
         How the last linear solve ended, in words.
@@ -64,6 +66,8 @@ class ForgetReport:
     ...     n_solver_iter=7, gradient_norm=(1.5, 3e-4), residual=2e-4, seconds=0.012)
     >>> report.guarantee
     'residual-bounded'
+    >>> report.answered
+    0.9998
     >>> report.to_dict()["gradient_norm"]
     (1.5, 0.0003)
     """
@@ -80,6 +84,11 @@ class ForgetReport:
     gradient_norm: tuple[float, float]
     residual: float
     seconds: float
+
+    @property
+    def answered(self) -> float:
+        """Share of the request's gradient that is answered: 1 less the residual, at least 0."""
+        return max(1.0 - self.residual, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dict, ready for JSON."""

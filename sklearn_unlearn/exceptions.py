@@ -6,6 +6,7 @@ __all__ = [
     "DataWarning",
     "DeviceMemoryWarning",
     "ForgetError",
+    "ForgetFallbackWarning",
     "NotConvergedWarning",
     "NotFiniteError",
     "TooLargeError",
@@ -92,6 +93,20 @@ class NotConvergedWarning(ConvergenceWarning):
     >>> from sklearn.exceptions import ConvergenceWarning
     >>> from sklearn_unlearn.exceptions import NotConvergedWarning
     >>> issubclass(NotConvergedWarning, ConvergenceWarning)
+    True
+    """
+
+
+class ForgetFallbackWarning(NotConvergedWarning):
+    """A request was answered by a refit, as its strategy did not reach the tolerance.
+
+    It took as long as a fit, and the model is what a fit of the rest gives: compare it with the one
+    before, and serve it then.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import ForgetFallbackWarning, NotConvergedWarning
+    >>> issubclass(ForgetFallbackWarning, NotConvergedWarning)
     True
     """
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._local import solve_locally
@@ -14,6 +14,7 @@ from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Pro
 from sklearn_unlearn.influence._pruned import solve_pruned
 from sklearn_unlearn.influence._stages import (
     Stage,
+    budget_of,
     certify_globally,
     complete_rank,
     empty_rows,
@@ -82,7 +83,12 @@ class InfluenceUnlearner(BaseEstimator):
 
     max_cost : float or None, default=None
         Share of what a refit costs that a request may take, counted in passes over the
-        interactions. Where it is used up, `on_failure` decides. None is no limit.
+        interactions. Where it is used up, `on_failure` decides. None is no limit, and none holds
+        with ``certify=True``, which may have to go farther than the fit went.
+
+    max_seconds : float or None, default=None
+        Seconds that a request may take, about: a pass over the interactions is timed first, and no
+        more are made than fit. None is no limit.
 
     See Also
     --------
@@ -114,6 +120,7 @@ class InfluenceUnlearner(BaseEstimator):
         "on_failure": [StrOptions({"refit", "warn", "raise"})],
         "certify": ["boolean"],
         "max_cost": [None, Interval(Real, 0, None, closed="neither")],
+        "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -129,6 +136,7 @@ class InfluenceUnlearner(BaseEstimator):
         on_failure: str = "refit",
         certify: bool = False,
         max_cost: float | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         self.pruner = pruner
         self.n_steps = n_steps
@@ -140,6 +148,7 @@ class InfluenceUnlearner(BaseEstimator):
         self.on_failure = on_failure
         self.certify = certify
         self.max_cost = max_cost
+        self.max_seconds = max_seconds
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem.
@@ -159,12 +168,19 @@ class InfluenceUnlearner(BaseEstimator):
             With ``on_failure="raise"``, if the tolerance was not met.
         """
         self._validate_params()
-        rules = self._rules(problem)
-        progress = Progress(problem.objective, problem.theta, problem.sums)
+        return self.answer(problem)
+
+    def answer(self, problem: ForgetProblem, accept: float = 0.0) -> ForgetOutcome:
+        """Solve a problem; a share `accept` of the gradient, beyond `tol`, is no failure."""
+        rules = replace(self._rules(problem), accept=accept)
+        progress = best = Progress(problem.objective, problem.theta, problem.sums)
         for stage in self._solves(problem):
             progress = stage(problem, progress, rules)
+            best = progress.better_of(best)
             if progress.done:
                 break
+        if rules.on_failure == "warn" and rules.tol is not None:
+            progress = progress.at_point_of(best)
         for stage in (fall_back, complete_rank, certify_globally):
             progress = stage(problem, progress, rules)
         return progress.outcome(problem, rules)
@@ -197,5 +213,5 @@ class InfluenceUnlearner(BaseEstimator):
             on_failure=self.on_failure,
             settings=settings,
             certify=self.certify,
-            budget=np.inf if self.max_cost is None else self.max_cost * problem.refit_cost,
+            budget=budget_of(problem, None if self.certify else self.max_cost, self.max_seconds),
         )

@@ -65,7 +65,7 @@ class ForgetProblem:
         quantity, such as the mean, changed with them.
 
     refit : callable
-        Fits J_R from a cold start.
+        Fits J_R from a cold start; given a callable, has that train the factors instead.
 
     sums : tuple of ndarray, default=()
         ``objective.sums(theta)`` if the model keeps them.
@@ -75,6 +75,9 @@ class ForgetProblem:
 
     refit_cost : float, default=inf
         Passes over the interactions that a refit takes, as `NewtonSettings.max_products` counts.
+
+    on_step : callable, default=None
+        Called as ``on_step(step, value, gradient_norm, n_products)`` after each step on all rows.
 
     trained_norm : float, default=inf
         Gradient norm that training may have left: that of a fit's tolerance, whatever requests
@@ -92,11 +95,12 @@ class ForgetProblem:
     slack: float
     n_free: int
     local: bool
-    refit: Callable[[], NewtonResult]
+    refit: Callable[..., NewtonResult]
     sums: tuple[Floats, ...] = ()
     gtol: float = np.inf
     trained_norm: float = np.inf
     refit_cost: float = np.inf
+    on_step: Callable[[int, float, float, float], None] | None = None
 
     def goal(self, tol: float | None, first: float) -> float:
         """Gradient norm to reach, given the share `tol` of its norm at the start, `first`."""
@@ -106,6 +110,26 @@ class ForgetProblem:
         """Users and items of what is to be forgotten."""
         users = rows_of(self.before.indptr, self.positions)
         return users, self.before.indices[self.positions].astype(np.int64)
+
+    @cached_property
+    def request_norm(self) -> float:
+        """Norm of the gradient that the request itself brings in, beside what training left."""
+        if self.has_exact_rows:
+            solver: Any = self.objective.row_solver()
+            return float(np.linalg.norm(solver.changes(self).removed))
+        change = self.objective.gradient(self.theta) - self.leftover
+        return float(np.linalg.norm(change))
+
+    @cached_property
+    def leftover(self) -> Floats:
+        """Gradient of J_D at `theta`: what training left."""
+        return self.objective_before().gradient(self.theta)
+
+    def takes_whole_rows(self) -> bool:
+        """Whether each pair that is forgotten takes its user or its item away with it."""
+        users, items = self.removed_pairs()
+        gone = (self.retained.user_degrees[users] == 0) | (self.retained.item_degrees[items] == 0)
+        return bool(gone.all())
 
     def count_changed(self, new: Floats, support: NDArray[Any] | None = None) -> int:
         """Rows that differ from those of the model; only the support and emptied rows can."""
@@ -244,6 +268,9 @@ class Rules:
 
     budget : float, default=inf
         Passes over the interactions at most.
+
+    accept : float, default=0.0
+        Share of the gradient that is good enough where `tol` is out of reach.
     """
 
     method: str
@@ -254,6 +281,7 @@ class Rules:
     certify: bool = False
     max_share: float = 0.25
     budget: float = np.inf
+    accept: float = 0.0
 
     def afford(self, progress: Progress, settings: NewtonSettings | None = None) -> NewtonSettings:
         """How Newton's method iterates on what is left of the budget."""
@@ -380,6 +408,16 @@ class Progress:
             "at_saddle": self.is_tilted and result.status is Status.NEGATIVE_CURVATURE,
         }
         return replace(self, **{**fields, **changes})
+
+    def better_of(self, other: Progress) -> Progress:
+        """Return the one of two states that leaves less, where both minimise the same."""
+        same = self.is_tilted == other.is_tilted
+        return other if same and other.left < self.left else self
+
+    def at_point_of(self, other: Progress) -> Progress:
+        """Return to the point of another state; what was spent and said stays."""
+        names = "theta", "sums", "support", "n_rows_updated", "left", "met"
+        return replace(self, **{name: getattr(other, name) for name in names})
 
     def result(self) -> NewtonResult:
         """State as a point that a further solve starts from, nothing spent on it so far."""

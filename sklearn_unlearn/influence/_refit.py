@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
@@ -11,6 +14,13 @@ __all__ = ["RefitUnlearner", "refit"]
 
 class RefitUnlearner(BaseEstimator):
     """Fit again, from a cold start, on what remains: the slow answer that is always right.
+
+    Parameters
+    ----------
+    refit : callable, default=None
+        Trains instead of the model's own `fit`, for models that were taken over:
+        ``refit(X)`` is given what remains, a CSR array, and returns the trained model of the other
+        library (anything with ``user_factors`` and ``item_factors``), or both factors as a tuple.
 
     See Also
     --------
@@ -22,6 +32,9 @@ class RefitUnlearner(BaseEstimator):
     >>> RefitUnlearner()
     RefitUnlearner()
     """
+
+    def __init__(self, refit: Callable[[Any], Any] | None = None) -> None:
+        self.refit = refit
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem by ``problem.refit``.
@@ -35,12 +48,12 @@ class RefitUnlearner(BaseEstimator):
         -------
         outcome : ForgetOutcome
         """
-        return refit(problem).outcome(problem, Rules("refit", None, False, "raise"))
+        return refit(problem, self.refit).outcome(problem, Rules("refit", None, False, "raise"))
 
 
-def refit(problem: ForgetProblem) -> Progress:
-    """State after a cold fit of what remains."""
-    fitted = problem.refit()
+def refit(problem: ForgetProblem, train: Callable[[Any], Any] | None = None) -> Progress:
+    """State after a cold fit of what remains, by `train` if it is given."""
+    fitted = problem.refit() if train is None else problem.refit(train)
     return Progress(
         objective=problem.objective,
         theta=fitted.theta,

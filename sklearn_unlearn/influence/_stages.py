@@ -6,6 +6,7 @@ the certificate.
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,14 +17,16 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.certificates import certify
 from sklearn_unlearn.certificates._rank import complete_rank as fill_rank
-from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
+from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
 from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._refit import refit
 from sklearn_unlearn.objectives import FactorObjective, Objective, TiltedObjective
 from sklearn_unlearn.solvers import NewtonSettings, newton
 
 __all__ = [
+    "SWEEP",
     "Stage",
+    "budget_of",
     "certify_globally",
     "complete_rank",
     "empty_rows",
@@ -43,7 +46,7 @@ Stage = Callable[[ForgetProblem, Progress, Rules], Progress]
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
 _MAX_SWEEPS = 20
 # Passes over the interactions that a sweep takes: users and items once each, and the gradient.
-_SWEEP = 3.0
+SWEEP = 3.0
 # Share of the unit of gradients up to which what training left over counts as none.
 _LOOSE_FIT = 1e-5
 # A request that asks for more columns than this is better served by a refit.
@@ -70,6 +73,19 @@ def sweeps(
         theta = theta.copy()
         sums = solver.sweep(theta, sums, users, items, n_steps=n_steps)
         yield theta, sums, objective.gradient_norm(theta)
+
+
+def budget_of(problem: ForgetProblem, max_cost: float | None, max_seconds: float | None) -> float:
+    """Return how many passes over the interactions a request may make, given its limits.
+
+    One is timed, of the gradient, where the limit is in seconds.
+    """
+    passes = np.inf if max_cost is None else max_cost * problem.refit_cost
+    if max_seconds is not None:
+        start = time.perf_counter()
+        problem.objective.gradient(problem.theta)
+        passes = min(passes, max_seconds / max(time.perf_counter() - start, 1e-9) - 1)
+    return passes
 
 
 def empty_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
@@ -100,7 +116,8 @@ def solve_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
     def goal(norm: float) -> float:
         return problem.goal(rules.tol, progress.at_start(norm))
 
-    result = newton(progress.objective, progress.theta, goal, rules.afford(progress))
+    settings = rules.afford(progress)
+    result = newton(progress.objective, progress.theta, goal, settings, on_step=problem.on_step)
     return progress.solved(result, done=result.converged or rules.tol is None)
 
 
@@ -109,7 +126,8 @@ def refine(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress
     if progress.at_saddle:
         return progress
     goal = problem.goal(rules.tol, progress.first)
-    result = newton(progress.objective, progress.theta, goal, rules.afford(progress, REFINE))
+    settings = rules.afford(progress, REFINE)
+    result = newton(progress.objective, progress.theta, goal, settings, on_step=problem.on_step)
     method = f"{rules.method}+refine"
     return progress.solved(result, method=method, done=result.converged)
 
@@ -129,7 +147,7 @@ def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
     goal = problem.goal(rules.tol, progress.first)
     left, n_sweeps = objective.gradient_norm(theta), 0
     swept = sweeps(objective, theta, sums, n_steps=solver.steps_of_a_sweep)
-    most = min(_MAX_SWEEPS, rules.afford(progress).max_products // _SWEEP)
+    most = min(_MAX_SWEEPS, rules.afford(progress).max_products // SWEEP)
     while n_sweeps < most and left > goal:
         new, new_sums, norm = next(swept)
         n_sweeps += 1
@@ -147,7 +165,7 @@ def sweep_everywhere(problem: ForgetProblem, progress: Progress, rules: Rules) -
         left=left,
         n_steps=progress.n_steps + n_sweeps,
         n_products=progress.n_products + 2.0 * n_sweeps,
-        n_passes=progress.n_passes + _SWEEP * n_sweeps,
+        n_passes=progress.n_passes + SWEEP * n_sweeps,
         support=None,
         n_rows_updated=len(theta),
         slack=0.0,
@@ -192,7 +210,7 @@ def _compares(rules: Rules) -> bool:
 
 def with_leftover(problem: ForgetProblem) -> TiltedObjective:
     """Objective whose optimum has the gradient that the model had before."""
-    c = problem.objective_before().gradient(problem.theta)
+    c = problem.leftover.copy()
     c[problem.emptied_rows()] = 0
     return TiltedObjective(problem.objective, c)
 
@@ -208,22 +226,36 @@ def fall_back(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progr
     """Refit, raise, or warn and keep the best point, where the tolerance was not met."""
     if rules.tol is None or progress.met:
         return progress
+    if progress.left <= rules.accept * progress.first:
+        return replace(progress, met=True)
     return _fail(problem, progress, rules, progress.why or progress.status)
 
 
 def _fail(problem: ForgetProblem, progress: Progress, rules: Rules, why: str) -> Progress:
-    reached = progress.left / progress.first if progress.first else 0.0
-    message = (
-        f"forget left {reached:.1e} of the gradient; tol={rules.tol} was asked for. "
-        f"The last solve said: {why}."
-    )
+    if progress.met:
+        found = f"forget met tol={rules.tol}, but {why}."
+    else:
+        unit = progress.first or 1.0
+        asked = f"tol={rules.tol}"
+        if problem.gtol < (rules.tol or 0.0) * unit:
+            asked = f"{problem.gtol / unit:.1e}, a hundred times what the fit may leave,"
+        found = (
+            f"forget left {progress.left / unit:.1e} of the gradient; {asked} was asked for. "
+            f"The last solve said: {why}."
+        )
     if rules.on_failure == "raise":
-        raise ForgetError(message + " The model is unchanged; use on_failure='refit'.")
+        raise ForgetError(found + " The model is unchanged; use on_failure='refit'.")
     if rules.on_failure == "warn":
-        warnings.warn(message, NotConvergedWarning, stacklevel=2)
+        warnings.warn(found + " The best point is kept.", NotConvergedWarning, stacklevel=2)
         return progress
-    status = f"refit, because {rules.method} ended so: {why}"
+    warnings.warn(
+        f"{found} The model was fitted again on what remains, which took as long as a fit. Pass an "
+        "unlearner with on_failure='warn' to keep the best point instead.",
+        ForgetFallbackWarning,
+        stacklevel=2,
+    )
     again = refit(problem)
+    status = f"refit, because {rules.method} ended so: {why}"
     return replace(again, status=status, n_products=again.n_products + progress.n_products)
 
 

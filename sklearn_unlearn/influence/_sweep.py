@@ -11,14 +11,16 @@ from sklearn.base import BaseEstimator
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import (
+    SWEEP,
     Stage,
+    budget_of,
     complete_rank,
     empty_rows,
     fall_back,
     sweeps,
     with_leftover,
 )
-from sklearn_unlearn.influence._touched import solve_touched
+from sklearn_unlearn.influence._touched import say_what_is_left, solve_touched
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
 __all__ = ["SweepUnlearner"]
@@ -56,8 +58,16 @@ class SweepUnlearner(BaseEstimator):
         fitted to their tolerance.
 
     on_failure : {"refit", "warn", "raise"}, default="refit"
-        What to do if ``scope="all"`` does not meet `tol`: fit again, keep the last point and warn,
+        What to do if ``scope="all"`` does not meet `tol`: fit again, keep the best point and warn,
         or raise and leave the model as it was.
+
+    max_cost : float or None, default=None
+        Share of what a refit costs that ``scope="all"`` may take, counted in passes over the
+        interactions. Where it is used up, `on_failure` decides. None is no limit.
+
+    max_seconds : float or None, default=None
+        Seconds that ``scope="all"`` may take, about: a pass over the interactions is timed first,
+        and no more are made than fit. None is no limit.
 
     See Also
     --------
@@ -78,7 +88,7 @@ class SweepUnlearner(BaseEstimator):
     >>> model = ALS(8, alpha=10.0, unlearner=touched, random_state=0).fit(X)
     >>> report = model.forget(users=[7]).forget_report_
     >>> report.guarantee, bool(report.residual < 0.2)
-    ('one-step', True)
+    ('rows-solved', True)
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
@@ -87,6 +97,8 @@ class SweepUnlearner(BaseEstimator):
         "tol": [None, Interval(Real, 0, 1, closed="neither")],
         "correct_residual": ["boolean", StrOptions({"auto"})],
         "on_failure": [StrOptions({"refit", "warn", "raise"})],
+        "max_cost": [None, Interval(Real, 0, None, closed="neither")],
+        "max_seconds": [None, Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -97,12 +109,16 @@ class SweepUnlearner(BaseEstimator):
         tol: float | None = 1e-3,
         correct_residual: bool | str = "auto",
         on_failure: str = "refit",
+        max_cost: float | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         self.scope = scope
         self.n_sweeps = n_sweeps
         self.tol = tol
         self.correct_residual = correct_residual
         self.on_failure = on_failure
+        self.max_cost = max_cost
+        self.max_seconds = max_seconds
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem.
@@ -122,20 +138,22 @@ class SweepUnlearner(BaseEstimator):
             With ``on_failure="raise"``, if ``scope="all"`` did not meet the tolerance.
         """
         self._validate_params()
-        rules = Rules("sweep", self.tol, self.correct_residual, self.on_failure)
         if problem.objective.row_solver() is None:
             raise TypeError(
                 f"SweepUnlearner was given a {type(problem.objective).__name__}; expected an "
                 "objective whose rows are problems of their own, as those of ALS and "
                 "MatrixFactorization are. Use InfluenceUnlearner."
             )
+        everywhere = self.scope == "all" and self.tol is not None
+        budget = budget_of(problem, self.max_cost, self.max_seconds) if everywhere else np.inf
+        rules = Rules("sweep", self.tol, self.correct_residual, self.on_failure, budget=budget)
         progress = Progress(problem.objective, problem.theta, problem.sums)
         for stage in self._solves(problem):
             progress = stage(problem, progress, rules)
             if progress.done:
                 break
         if self.scope == "touched":
-            return _say_what_is_left(progress).outcome(problem, rules)
+            return say_what_is_left(problem, progress).outcome(problem, rules)
         for end in (fall_back, complete_rank):
             progress = end(problem, progress, rules)
         return progress.outcome(problem, rules)
@@ -152,7 +170,13 @@ class SweepUnlearner(BaseEstimator):
             limit = rules.max_share * problem.objective.n_cells
             rounds = {} if self.tol else {"max_rounds": 1}
             return solve_touched(
-                problem, progress, self.tol, tilted=tilted, max_cells=limit, **rounds
+                problem,
+                progress,
+                self.tol,
+                tilted=tilted,
+                max_cells=limit,
+                max_passes=rules.budget,
+                **rounds,
             )
         progress = solve_touched(
             problem, progress, None, tilted=tilted, max_cells=np.inf, max_rounds=self.n_sweeps
@@ -191,21 +215,26 @@ class SweepUnlearner(BaseEstimator):
     def _sweep(self, problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
         """Sweep over all rows until the gradient is small enough, or the sweeps are over."""
         objective = with_leftover(problem) if rules.keeps_leftover(problem) else problem.objective
-        theta, sums = progress.theta.astype(np.float64, copy=False), progress.sums
-        swept = sweeps(objective, theta, sums)
-        goal = problem.goal(self.tol, progress.first)
-        left = lowest = objective.gradient_norm(theta)
+        theta = progress.theta.astype(np.float64, copy=False)
+        goal = -np.inf if self.tol is None else problem.goal(self.tol, progress.first)
+        most = min(self.n_sweeps, rules.afford(progress).max_products // SWEEP)
+        best = last = theta, progress.sums, objective.gradient_norm(theta)
+        swept = sweeps(objective, theta, progress.sums)
         n_sweeps, why = 0, f"{self.n_sweeps} sweeps were not enough"
-        while n_sweeps < self.n_sweeps and not (self.tol is not None and left <= goal):
-            new, new_sums, norm = next(swept)
+        if most < self.n_sweeps:
+            why = "the budget of passes over the interactions was used up"
+        while n_sweeps < most and last[2] > goal:
+            new = next(swept)
             # Sweeps only fall. Far from an optimum a tilted objective may have no minimum nearby.
-            lost = self.tol is not None and objective.stops_at_saddles and norm > _MAX_RISE * lowest
-            if lost or not np.isfinite(norm):
+            lost = goal > 0 and objective.stops_at_saddles and new[2] > _MAX_RISE * best[2]
+            if lost or not np.isfinite(new[2]):
                 why = "the sweeps led away from a model that was stopped so early"
                 break
-            lowest = min(lowest, norm)
-            theta, sums, left, n_sweeps = new, new_sums, norm, n_sweeps + 1
-        met = self.tol is not None and left <= goal
+            n_sweeps, last = n_sweeps + 1, new
+            best = new if new[2] < best[2] or self.tol is None else best
+            if problem.on_step is not None:
+                problem.on_step(n_sweeps, np.nan, new[2], 2.0 * n_sweeps)
+        theta, sums, left = best
         n_steps = progress.n_steps + n_sweeps
         return replace(
             progress,
@@ -217,20 +246,12 @@ class SweepUnlearner(BaseEstimator):
             n_steps=n_steps,
             # Users and items once each: as many cells as two products restricted to a side.
             n_products=progress.n_products + 2.0 * n_sweeps,
+            n_passes=progress.n_passes + SWEEP * n_sweeps,
             support=None,
             n_rows_updated=None,
             slack=0.0,
             status=f"{n_steps} sweeps",
             why=why,
-            met=met,
+            met=left <= goal,
             done=True,
         )
-
-
-def _say_what_is_left(progress: Progress) -> Progress:
-    """Say what moving the touched rows alone has left: a choice, and no failure."""
-    share = progress.left / progress.first if progress.first else 0.0
-    status = f"solved the rows that the request touches; {share:.1e} of the gradient is left"
-    if progress.unseen and not progress.is_tilted:
-        status += ", beside what training left"
-    return replace(progress, status=status)

@@ -24,7 +24,7 @@ from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.utils._interactions import sorted_union
 
-__all__ = ["solve_touched", "touched_rows"]
+__all__ = ["say_what_is_left", "solve_touched", "touched_rows"]
 
 Floats = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -159,3 +159,13 @@ def _status(rounds: int, tilted: bool) -> str:
     if tilted:
         status += "; the gradient that training left counts as zero"
     return status
+
+
+def say_what_is_left(problem: ForgetProblem, progress: Progress) -> Progress:
+    """Say what moving the touched rows alone has left: a choice, and no failure."""
+    share = progress.left / progress.first if progress.first else 0.0
+    status = f"solved the rows that the request touches; {share:.1e} of the gradient is left"
+    if progress.unseen and not progress.is_tilted:
+        status += ", beside what training left"
+    solved = None if progress.met or not problem.has_exact_rows else "rows-solved"
+    return replace(progress, status=status, guarantee=solved)

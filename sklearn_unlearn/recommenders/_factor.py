@@ -18,7 +18,13 @@ from sklearn_unlearn.backends import Backend, DeviceMemoryError, device_memory, 
 from sklearn_unlearn.base import ForgetMixin
 from sklearn_unlearn.certificates import OptimalityCertificate, certify
 from sklearn_unlearn.exceptions import DeviceMemoryWarning, NotConvergedWarning
-from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner, Unlearner
+from sklearn_unlearn.influence import (
+    AsTrainedUnlearner,
+    InfluenceUnlearner,
+    RefitUnlearner,
+    SweepUnlearner,
+    Unlearner,
+)
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
@@ -32,6 +38,7 @@ from sklearn_unlearn.recommenders._factor_state import (
     settled,
     to_attributes,
     to_table,
+    trained_elsewhere,
     used_columns,
 )
 from sklearn_unlearn.recommenders._loaded import check_factors
@@ -193,8 +200,10 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
+        state = compute(self, lambda model: model._answer(retained, request), stacklevel=4)
         # Said once: a later request finds what the first has left as well.
-        if not (self.converged_ or self._taken_over or hasattr(self, "forget_report_")):
+        known = self.converged_ or self._taken_over or hasattr(self, "forget_report_")
+        if not known and state["forget_report_"].guarantee != "refit":
             warnings.warn(
                 "the model was not fitted to its tolerance, so the gradient it had before the "
                 "request is subtracted: the request is answered, the training is not finished. "
@@ -202,7 +211,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
                 NotConvergedWarning,
                 stacklevel=3,
             )
-        return compute(self, lambda model: model._answer(retained, request), stacklevel=4)
+        return state
 
     def _answer(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         """Attributes after a request."""
@@ -260,20 +269,32 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             slack=self._slack,
             n_free=whole.layout.n_factors - n_used,
             local=objective.is_local and objective.offset == self._offset,
-            refit=lambda: self._minimize(retained, self._seed)[0],
+            refit=lambda train=None: self._refit(retained, train),
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
             gtol=self._request_gtol(objective),
             trained_norm=self.tol * objective.gradient_scale,
             refit_cost=self._fit_work / max(self._interactions.n_interactions, 1),
+            on_step=self._show,
         )
+
+    def _refit(self, data: Interactions, train: Callable[[Any], Any] | None) -> NewtonResult:
+        """Train again on the data: as `fit` does, or as `train` does elsewhere."""
+        if train is None:
+            return self._minimize(data, self._seed)[0]
+        objective = self._make_objective(data)
+        return trained_elsewhere(train(data.to_csr()), objective)
 
     def _occupied(self, data: Interactions) -> Occupied | None:
         """Rows that hold something; None where they are most of the table."""
         return Occupied.of(data, lambda items: self._make_objective(data).is_drawn(items))
 
     def _request_gtol(self, objective: ModelObjective) -> float:
-        """Gradient norm that a request may leave at most, unless the user chose the strategy."""
-        if self.unlearner is not None and self.unlearner != "influence":
+        """Gradient norm that a request may leave at most, unless the user chose the strategy.
+
+        Beside what an unfinished training left, a share of the request's own is the measure.
+        """
+        chosen = self.unlearner is not None and self.unlearner != "influence"
+        if chosen or (self.unlearner is None and not self.converged_):
             return np.inf
         return _LOOSER * self.tol * objective.gradient_scale
 
@@ -337,9 +358,14 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     def _strategy(self) -> Unlearner:
         if not (self.unlearner is None or isinstance(self.unlearner, str)):
             return self.unlearner
+        if self.unlearner is None and not getattr(self, "converged_", True):
+            return AsTrainedUnlearner()
         strategy = _STRATEGIES[self.unlearner]()
         if self.unlearner in (None, "influence"):
-            strategy.set_params(tol=min(max(_LOOSER * self.tol, _FINEST), _LOOSEST))
+            tol = min(max(_LOOSER * self.tol, _FINEST), _LOOSEST)
+            strategy.set_params(tol=tol, max_cost=1.0)
+        if self._taken_over and self.unlearner is None:
+            strategy.set_params(on_failure="warn")  # a refit here would be another training
         return strategy
 
     def _minimize(self, data: Interactions, seed: int) -> tuple[NewtonResult, ModelObjective]:
@@ -348,14 +374,8 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         if occupied is not None:
             objective = self._make_objective(occupied.take(data))
 
-        def show(step: int, value: float, gradient_norm: float, n_products: float) -> None:
-            if self.verbose:
-                print(
-                    f"[{type(self).__name__}] step {step}: objective {value:.6g}, "
-                    f"gradient norm {gradient_norm:.2e}, {n_products} products"
-                )
-
-        settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter, "on_step": show}
+        settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter}
+        settings |= {"on_step": self._show}
         if objective.has_exact_rows:
             settings |= {"n_sweeps": self.n_sweeps, "dtype": data.values.dtype}
             items = None if occupied is None else occupied.items
@@ -367,6 +387,16 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         # Rows without interactions shrink towards zero from a random start: put them there.
         theta = settled(theta, whole.layout, _empty_rows(data, whole))
         return replace(result, theta=theta), whole
+
+    def _show(self, step: int, value: float, gradient_norm: float, n_products: float) -> None:
+        """Print a step of a fit or of a request, with ``verbose``; sweeps know no value."""
+        if not self.verbose:
+            return
+        valued = "" if np.isnan(value) else f"objective {value:.6g}, "
+        print(
+            f"[{type(self).__name__}] step {step}: {valued}gradient norm {gradient_norm:.2e}, "
+            f"{n_products:.4g} products"
+        )
 
     def _theta(self, layout: Layout, columns: Columns = slice(None)) -> Floats:
         return to_table(SimpleNamespace(**self._parameters(vars(self))), layout, columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn_unlearn.influence._problem import ForgetOutcome
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
 from sklearn_unlearn.recommenders._types import Columns, Ints, ModelObjective, State
+from sklearn_unlearn.solvers import NewtonResult, Status
 from sklearn_unlearn.solvers._gauge import canonical_rotation
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "settled",
     "to_attributes",
     "to_table",
+    "trained_elsewhere",
     "used_columns",
 ]
 
@@ -97,6 +100,32 @@ def to_attributes(
         "item_biases_": item_biases,
         "global_mean_": objective.offset,
     }
+
+
+def trained_elsewhere(trained: Any, objective: ModelObjective) -> NewtonResult:
+    """Outcome of a training by another program: a model with factors, or both factors."""
+    layout = objective.layout
+    if not isinstance(trained, tuple):
+        names = ["user_factors", "item_factors"]
+        names += ["user_biases", "item_biases"] * layout.fit_bias
+        trained = tuple(
+            getattr(trained, f"{name}_", getattr(trained, name, None)) for name in names
+        )
+    tables = [np.asarray(table) for table in trained]
+    shapes: list[tuple[int, ...]]
+    shapes = [(layout.n_users, layout.n_factors), (layout.n_items, layout.n_factors)]
+    shapes += [(layout.n_users,), (layout.n_items,)] * layout.fit_bias
+    given = [table.shape for table in tables]
+    if given != shapes or not all(np.isfinite(table).all() for table in tables):
+        raise ValueError(
+            f"refit returned arrays of the shapes {given}; expected finite factors of users and "
+            f"items (and biases) of the shapes {shapes}. Return the trained model, or both factors "
+            "as a tuple, with a row for each user and item, those without interactions too."
+        )
+    names = ["user_factors_", "item_factors_", "user_biases_", "item_biases_"][: len(tables)]
+    theta = to_table(SimpleNamespace(**dict(zip(names, tables, strict=True))), layout).copy()
+    norm = objective.gradient_norm(theta.astype(np.float64, copy=False))
+    return NewtonResult(theta, np.nan, (norm, norm), 0, 0, Status.CONVERGED, False)
 
 
 def _places(columns: Columns | None, k: int, width: int) -> Columns:

@@ -12,7 +12,7 @@ from sklearn_unlearn.influence import ForgetReport
 __all__ = ["merge_reports"]
 
 # From the strongest to the weakest; what is not listed promises nothing that could be weaker.
-_STRENGTH = ("exact", "refit", "certified", "residual-bounded", "one-step")
+_STRENGTH = ("exact", "refit", "certified", "residual-bounded", "rows-solved", "one-step")
 _LEARNED = (
     "the partition was learned from data that are now forgotten, and a refit would have learned "
     "another: partition='hash' avoids that"

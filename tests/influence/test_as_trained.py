@@ -5,11 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
-from sklearn_unlearn.influence import AsTrainedUnlearner, InfluenceUnlearner
+from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
+from sklearn_unlearn.influence import AsTrainedUnlearner, InfluenceUnlearner, RefitUnlearner
 from sklearn_unlearn.metrics import remaining_gap
 
 X = make_interactions(120, 80, n_interactions=2000, feedback="implicit", random_state=0)
@@ -46,7 +47,7 @@ def passes_of_a_fit(model):
 def test_a_request_never_costs_more_than_a_refit_and_is_none(name, request_):
     model = fitted(name)
     report = forgotten(model, AsTrainedUnlearner(), **REQUESTS[request_]).forget_report_
-    assert report.guarantee in ("residual-bounded", "one-step")
+    assert report.guarantee in ("residual-bounded", "rows-solved", "one-step")
     assert report.method != "refit"
     assert report.n_solver_iter <= passes_of_a_fit(model)
 
@@ -60,7 +61,7 @@ def test_the_answer_is_near_the_same_training_without_the_data(request_):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
         refit.fit(retained)
-    assert after.forget_report_.residual <= 0.1
+    assert after.forget_report_.residual <= 0.3
     assert remaining_gap(model, after, refit) < 0.5
     assert not after.converged_
 
@@ -100,5 +101,141 @@ def test_a_budget_smaller_than_a_sweep_buys_none():
     """Rows that lost something are solved once, whatever the budget; nothing else is begun."""
     model = fitted("weak penalty")
     how = AsTrainedUnlearner(tol=1e-6, max_cost=1 / passes_of_a_fit(model))
-    report = forgotten(model, how, users=[7]).forget_report_
+    report = forgotten(model, how, interactions=np.argwhere(X.toarray())[:3]).forget_report_
     assert report.guarantee == "one-step" and report.n_solver_iter < 1
+
+
+# -- the default, and what it chooses -------------------------------------------------------------
+@pytest.mark.parametrize("name", EARLY)
+def test_a_model_that_was_not_fitted_to_its_tolerance_is_answered_as_it_was_trained(name):
+    model = fitted(name)
+    by_default = forgotten(model, None, users=[7])
+    named = forgotten(model, AsTrainedUnlearner(), users=[7])
+    np.testing.assert_array_equal(by_default.item_factors_, named.item_factors_)
+    assert by_default.forget_report_.method != "refit"
+
+
+def pairs_of(model, n_pairs):
+    """Pairs of users and items that have others."""
+    data = model._interactions.to_csr().toarray() != 0
+    good = data & (data.sum(0) > 3)[None, :] & (data.sum(1) > 3)[:, None]
+    return np.argwhere(good)[:: max(good.sum() // n_pairs, 1)][:n_pairs]
+
+
+def test_whole_users_move_the_touched_rows_and_pairs_move_all():
+    model = fitted("sweeps alone")
+    user = forgotten(model, None, users=[int(np.argmin(model._interactions.user_degrees))])
+    pair = forgotten(model, None, interactions=pairs_of(model, 1))
+    assert user.forget_report_.guarantee == "rows-solved"
+    assert 0.5 < user.forget_report_.answered == 1 - user.forget_report_.residual
+    touched = forgotten(model, AsTrainedUnlearner("touched"), interactions=pairs_of(model, 1))
+    assert pair.forget_report_.n_rows_updated > 0.9 * sum(X.shape)
+    assert pair.forget_report_.residual < 0.7 * touched.forget_report_.residual
+
+
+def test_touched_rows_are_solved_exactly_to_the_gradient_that_training_left():
+    model = fitted("sweeps alone")
+    after = forgotten(model, AsTrainedUnlearner("touched"), interactions=pairs_of(model, 3))
+    pairs = pairs_of(model, 3)
+    rows = np.concatenate([pairs[:, 0], X.shape[0] + pairs[:, 1]])
+
+    def gradient(one):
+        objective = one._make_objective(one._interactions)
+        return objective.gradient(one._theta(objective.layout))[rows]
+
+    assert after.forget_report_.guarantee == "rows-solved"
+    # Users were solved before items: theirs are off by what the items moved since.
+    items = slice(len(pairs), None)
+    np.testing.assert_allclose(gradient(after)[items], gradient(model)[items], atol=1e-6)
+
+
+def test_many_users_are_more_than_their_rows():
+    model = fitted("sweeps alone")
+    report = forgotten(model, None, users=np.arange(12)).forget_report_
+    assert report.guarantee == "residual-bounded" and report.residual <= 0.1
+
+
+def test_a_model_that_is_nearly_an_optimum_is_answered_to_a_hundredth():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        model = ALS(8, alpha=5.0, regularization=20.0, max_iter=11, tol=1e-14, random_state=0).fit(
+            X
+        )
+    assert not model.converged_
+    report = forgotten(model, AsTrainedUnlearner(max_cost=None), users=[7]).forget_report_
+    assert report.guarantee == "residual-bounded" and report.residual <= 1e-2
+
+
+# -- limits ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["weak penalty", "logistic"])
+def test_seconds_are_a_limit_as_well(name):
+    model = fitted(name)
+    how = AsTrainedUnlearner("all", tol=1e-9, max_cost=None, max_seconds=1e-9)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        after = copy.deepcopy(model).set_params(unlearner=how)
+        after.forget(interactions=pairs_of(model, 1))
+    assert after.forget_report_.n_solver_iter < 1
+    assert any("budget of" in str(one.message) for one in caught)
+
+
+def test_the_best_point_is_kept_when_sweeps_are_over():
+    model = fitted("weak penalty")
+    pairs = pairs_of(model, 20)
+    left = [
+        forgotten(
+            model, AsTrainedUnlearner("all", tol=1e-6, max_cost=c), interactions=pairs
+        ).forget_report_.residual
+        for c in (0.2, 0.5, 1.0)
+    ]
+    assert left == sorted(left, reverse=True)
+
+
+# -- refits that are asked for --------------------------------------------------------------------
+def test_a_refit_can_be_made_by_whoever_trained_the_model():
+    model = fitted("sweeps alone")
+    calls = []
+
+    def train(retained):
+        calls.append(retained)
+        return clone(EARLY["sweeps alone"][0]).fit(retained)
+
+    how = AsTrainedUnlearner("all", tol=1e-9, max_cost=1e-3, on_failure="refit", refit=train)
+    with pytest.warns(ForgetFallbackWarning, match="budget of .* fitted again on what remains"):
+        after = copy.deepcopy(model).set_params(unlearner=how).forget(users=[7])
+    assert after.forget_report_.guarantee == "refit" and not after.converged_
+    (retained,) = calls
+    assert retained.nnz == after._interactions.n_interactions
+    direct = copy.deepcopy(model).set_params(unlearner=RefitUnlearner(refit=train))
+    direct.forget(users=[7])
+    expected = clone(EARLY["sweeps alone"][0]).fit(retained)
+    scores = expected.user_factors_ @ expected.item_factors_.T
+    for one in (after, direct):
+        np.testing.assert_allclose(one.user_factors_ @ one.item_factors_.T, scores, atol=1e-8)
+        assert not one.user_factors_[7].any()
+
+
+def test_a_refit_of_another_shape_is_refused_and_leaves_the_model_alone():
+    model = fitted("sweeps alone")
+    before = model.item_factors_.copy()
+    wrong = RefitUnlearner(refit=lambda X: (np.ones((3, 16)), np.ones((80, 16))))
+    with pytest.raises(ValueError, match=r"refit returned .* expected .* Return the trained"):
+        model.set_params(unlearner=wrong).forget(users=[7])
+    np.testing.assert_array_equal(model.item_factors_, before)
+
+
+# -- what is said ---------------------------------------------------------------------------------
+def test_a_refit_is_not_said_to_be_a_correction():
+    model = fitted("sweeps alone").set_params(unlearner="refit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.forget(users=[7])
+    assert model.forget_report_.guarantee == "refit"
+
+
+@pytest.mark.parametrize("name", ["weak penalty", "logistic"])
+def test_steps_are_shown_on_request(name, capsys):
+    model = fitted(name).set_params(verbose=1)
+    forgotten(model, AsTrainedUnlearner("all"), interactions=pairs_of(model, 5))
+    shown = capsys.readouterr().out
+    assert f"[{type(model).__name__}] step 1: " in shown and "gradient norm" in shown

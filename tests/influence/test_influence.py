@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from sklearn_unlearn import MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.exceptions import ForgetError, NotConvergedWarning
+from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
 from sklearn_unlearn.influence import (
     InfluenceUnlearner,
     RefitUnlearner,
@@ -160,7 +160,7 @@ def test_an_early_stopped_model_answers_the_request_without_finishing_the_traini
     with pytest.warns(NotConvergedWarning, match="stopped after 4 steps"):
         early = model(max_iter=4).fit(X)
     with pytest.warns(NotConvergedWarning, match="not fitted to its tolerance"):
-        corrected = forgotten(early, None)
+        corrected = forgotten(early, InfluenceUnlearner())
     with pytest.warns(NotConvergedWarning):
         finished = forgotten(early, InfluenceUnlearner(correct_residual=False))
         equal = scores(refit(corrected, random_state=0, unlearner=None))
@@ -177,7 +177,7 @@ def test_the_earlier_the_stop_the_more_the_correction_matters(steps):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
         early = model(max_iter=steps).fit(X)
-        corrected = forgotten(early, None)
+        corrected = forgotten(early, InfluenceUnlearner())
         finished = forgotten(early, InfluenceUnlearner(correct_residual=False))
         equal = scores(refit(corrected, random_state=0, unlearner=None))
     assert corrected.forget_report_.residual <= 1e-3
@@ -256,7 +256,8 @@ def no_refinement(monkeypatch):
 
 
 def test_missing_the_tolerance_ends_in_a_refit_that_the_report_names(fitted, no_refinement):
-    after = forgotten(fitted, impossible("refit"))
+    with pytest.warns(ForgetFallbackWarning, match="fitted again on what remains"):
+        after = forgotten(fitted, impossible("refit"))
     report = after.forget_report_
     assert (report.method, report.guarantee) == ("refit", "refit")
     assert report.status.startswith("refit, because influence ended so")

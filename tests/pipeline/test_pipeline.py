@@ -64,6 +64,7 @@ def all_scores(pipeline, users, items):
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("model, steps", COMBINATIONS)
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 def test_forgetting_equals_refitting_without_the_events(model, steps, request_):
     gone, make_request = REQUESTS[request_]
     pipeline = pipeline_of(model, steps)

@@ -220,6 +220,7 @@ def test_wrong_parameter_of_the_strategy_is_refused_before_anything_changes():
 @pytest.mark.parametrize("global_mean", [True, False])
 @pytest.mark.parametrize("value", [1.0, -1.0, 0.1])
 @pytest.mark.parametrize("matrix", [X, X[:1], [[1.0]]], ids=["all", "user", "1"])
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 def test_values_that_are_all_alike(loss, global_mean, value, matrix):
     alike = (np.asarray(matrix) != 0) * value
     # Of a handful of values nobody can tell whether they are meant to be alike.

@@ -81,7 +81,8 @@ def test_no_scikit_learn_check_is_skipped(estimator):
 @requests
 def test_forgetting_ends_where_a_refit_ends(request_, setting):
     start = fitted(**setting)
-    model = copy.deepcopy(start).forget(**request_)
+    # Of so few data, a refit costs fewer passes than some of these requests.
+    model = copy.deepcopy(start).set_params(unlearner=InfluenceUnlearner()).forget(**request_)
     refit = fitted(model._interactions.to_csr(), **setting)
     assert max(gap(model, start, refit)) <= 1e-2
     report = model.forget_report_

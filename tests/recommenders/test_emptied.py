@@ -19,6 +19,9 @@ from sklearn_unlearn.recommenders._knn import SIMILARITIES, ItemKNN
 from sklearn_unlearn.sharding import ShardedRecommender
 from sklearn_unlearn.sharding._partitions import KINDS
 
+# Of few data, a refit is often cheaper than Newton steps to an optimum far away.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
+
 MF = MatrixFactorization
 
 # Both sides are larger than what is decomposed densely; of the other, both are smaller.

@@ -45,6 +45,7 @@ def test_a_loosely_fitted_model_meets_the_tolerance_of_its_name(estimator, data,
 
 
 @pytest.mark.parametrize(("estimator", "data"), MODELS, ids=lambda v: type(v).__name__)
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 def test_a_large_request_leaves_no_more_than_a_hundred_times_what_a_fit_may(estimator, data):
     """Half of all data moves the gradient by its own unit: a thousandth of that is a loose fit."""
     start = copy.deepcopy(estimator).set_params(tol=1e-7).fit(data)
@@ -61,11 +62,11 @@ def test_what_a_request_leaves_is_no_training_that_was_not_finished(estimator, d
     """The second request goes on from the first, and is not tilted by what that one left."""
     model = copy.deepcopy(estimator).set_params(tol=1e-6).fit(data)
     half = np.random.default_rng(0).random(data.shape) < 0.5
-    model.forget(half, missing="ignore")
+    model.set_params(unlearner=InfluenceUnlearner()).forget(half, missing="ignore")
     unit = model._make_objective(model._interactions).gradient_scale
     left = model.gradient_norm_
     assert left > 1e-5 * unit  # a fit that left as much would count as loose
-    model.forget(users=[3], missing="ignore")
+    model.set_params(unlearner=None).forget(users=[3], missing="ignore")
     report = model.forget_report_
     assert "training left" not in report.status
     objective = model._make_objective(model._interactions)

@@ -219,6 +219,7 @@ def test_columns_that_were_empty_stay_empty_and_the_rest_is_right():
     assert remaining_gap(model, start, expected) <= 0.01
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 def test_gain_of_rank_is_followed():
     # Likes and dislikes that cancel: all factors are zero. Without the dislikes, they are not.
     X = hadamard(16).astype(float)
@@ -234,7 +235,7 @@ def test_gain_of_rank_is_followed():
 def test_stopped_model_forgets_without_finishing_its_training():
     with pytest.warns(NotConvergedWarning):
         start = model_of(max_iter=2).fit(DATA["logistic"])
-    model = copy.deepcopy(start)
+    model = copy.deepcopy(start).set_params(unlearner=InfluenceUnlearner())
     with pytest.warns(NotConvergedWarning, match="not fitted to its tolerance") as caught:
         model.forget(users=[7])
     assert caught[0].filename == __file__
@@ -307,6 +308,7 @@ def test_any_sequence_of_requests_ends_at_the_optimum(loss, global_mean, request
 
 
 @pytest.mark.parametrize("loss, n", [("logistic", 300), ("squared", 60)])
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 def test_hundreds_of_requests_neither_drift_nor_grow(loss, n):
     start = fitted(loss, global_mean=False)
     model, rest = copy.deepcopy(start), DATA[loss].copy()

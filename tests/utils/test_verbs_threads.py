@@ -66,6 +66,7 @@ def library(monkeypatch):
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("n_jobs, expected", [(None, 1), (2, 2)])
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 def test_every_verb_keeps_to_n_jobs(model, n_jobs, expected, library, monkeypatch):
     seen = []
     enter = _InteractionsMixin._threads

@@ -112,7 +112,7 @@ class IrspackMixin:
         >>> trained.start_learning()
         >>> for _ in range(trained.train_epochs):
         ...     trained.run_epoch()
-        >>> model = ALS.from_irspack(trained, unlearner="sweep")
+        >>> model = ALS.from_irspack(trained)
         >>> round(model.alpha, 3), model.frequency_scaling, model.frequency_offset
         (6.0, 1.0, (10.0, 12.0))
         >>> bool(model.forget(users=[42]).user_factors_[42].any())

@@ -230,7 +230,7 @@ def check_forget_report_holds_no_data(name: str, estimator_orig: Any) -> None:
     require(counts == expected, f"{name}.forget_report_ must count {expected}, not {counts}")
     require(
         values.get("guarantee")
-        in ("exact", "certified", "residual-bounded", "one-step", "refit", "none"),
+        in ("exact", "certified", "residual-bounded", "rows-solved", "one-step", "refit", "none"),
         f"{name}.forget_report_.guarantee must be a known word, not {values.get('guarantee')!r}",
     )
 

@@ -184,7 +184,7 @@ def test_exported_model_holds_nothing_of_what_was_forgotten():
     trained = train(X, loss_type="ORIGINAL")
     trained.save_state()
     before = joblib.hash((trained.X_train_all, trained.get_user_embedding()))
-    model = ALS.from_irspack(trained, unlearner="sweep").forget(users=[42])
+    model = ALS.from_irspack(trained).forget(users=[42])
     exported = model.to_irspack(trained)
     assert not exported.X_train_all[42].nnz and not exported.get_user_embedding()[42].any()
     assert exported.X_train_all.nnz == X.nnz - X[42].nnz

@@ -257,7 +257,7 @@ def test_round_trip_gives_the_same_scorer(setting):
 def test_forgotten_user_is_gone_from_the_exported_scorer():
     trained = ImplicitMFScorer(regularization=(8.0, 3.0)).train(X)
     before = joblib.hash(vars(trained))
-    model = ALS.from_lenskit(trained, X, unlearner="sweep").forget(users=[42])
+    model = ALS.from_lenskit(trained, X).forget(users=[42])
     exported = model.to_lenskit(trained)
     assert not exported.user_embeddings[42].any()
     ours = model.user_factors_ @ model.item_factors_.T

@@ -226,7 +226,7 @@ def test_events_with_ids_go_through_an_encoder_and_a_pipeline(saved):
     encoder = InteractionEncoder(value="rating")
     matrix = encoder.fit_transform(events)
     model = ALS.from_spark(
-        saved, matrix, **SPARK, unlearner="sweep",
+        saved, matrix, **SPARK,
         user_ids=encoder.decode_users(np.arange(encoder.n_users_)),
         item_ids=encoder.decode_items(np.arange(encoder.n_items_)),
     )  # fmt: skip
@@ -290,7 +290,7 @@ def test_round_trip_gives_the_same_model(saved, tmp_path):
 
 
 def test_forgotten_user_is_unknown_to_the_written_model(saved, tmp_path):
-    model = ALS.from_spark(saved, X, **SPARK, **IDS, unlearner="sweep").forget(users=[42])
+    model = ALS.from_spark(saved, X, **SPARK, **IDS).forget(users=[42])
     model.to_spark(tmp_path / "out", **IDS)
     (part,) = (tmp_path / "out" / "userFactors").glob("part-*")
     ids = pq.read_table(part)["id"].to_numpy()
