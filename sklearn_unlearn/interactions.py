@@ -25,6 +25,8 @@ __all__ = ["Interactions", "Origin"]
 
 _ARRAYS = ("indptr", "indices", "values", "row_weights")
 _STATE = (*_ARRAYS[:3], "shape", "row_weights")
+# What is derived for each user or item, and not for each interaction.
+_SUMS = ("item_degrees", "user_squares")
 
 
 class Origin(NamedTuple):
@@ -222,17 +224,42 @@ class Interactions:
         """Number of interactions of each user, shape (n_users,)."""
         return np.diff(self.indptr)
 
+    def degrees_of(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the interactions of some users, shape (len(users),)."""
+        return self.indptr[users + 1] - self.indptr[users]
+
+    @property
+    def user_squares(self) -> NDArray[np.float64]:
+        """Sum of the squared values of each user, shape (n_users,), read-only."""
+        if "user_squares" not in self._cache:
+            squares = np.empty(self.n_users)
+            self._keep("user_squares", self._squared(np.arange(self.n_users), squares))
+        return self._cache["user_squares"]
+
+    def _squared(
+        self, users: NDArray[np.int64], squares: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Put the sums of squared values of some users in their places."""
+        from sklearn_unlearn.utils._compiled import square_rows
+
+        square_rows(np.asarray(self.indptr), np.asarray(self.values), users, squares)
+        return squares
+
     @property
     def item_degrees(self) -> NDArray[np.int64]:
-        """Number of interactions of each item, shape (n_items,)."""
+        """Number of interactions of each item, shape (n_items,), read-only."""
         if "item_degrees" not in self._cache:
             known = self._cache.get("transpose")
-            if known is None:
-                degrees = np.bincount(self.indices, minlength=self.n_items).astype(np.int64)
-            else:
-                degrees = np.diff(known[0])
-            self._keep("item_degrees", degrees)
+            self._keep("item_degrees", self._count_items() if known is None else np.diff(known[0]))
         return self._cache["item_degrees"]
+
+    def _count_items(self) -> NDArray[np.int64]:
+        # numpy.bincount would bring all indices to 64 bits first.
+        from sklearn_unlearn.utils._compiled import count_columns
+
+        counts = np.zeros(self.n_items, np.int64)
+        count_columns(np.asarray(self.indices), counts)
+        return counts
 
     def transpose_pattern(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         """Return the same pattern item by item.
@@ -346,8 +373,10 @@ class Interactions:
             The user and the position of each interaction, ascending within an item.
         """
         if "transpose" not in self._cache:
+            degrees = self._cache.get("item_degrees")
+            n_cells = None if degrees is None else int(degrees[items].sum())
             lengths, of_users, positions = scan_columns(
-                self.indptr, self.indices, self.n_items, items
+                self.indptr, self.indices, self.n_items, items, n_cells
             )
         else:
             indptr, users, order = self._cache["transpose"]
@@ -357,8 +386,10 @@ class Interactions:
         return np.append(0, np.cumsum(lengths)), of_users, positions
 
     def bare(self) -> Interactions:
-        """Return the same table over the same arrays, without what was derived from it."""
-        return Interactions(self.indptr, self.indices, self.values, self.shape, self.row_weights)
+        """Return the same table over the same arrays, without what was derived for every cell."""
+        bare = Interactions(self.indptr, self.indices, self.values, self.shape, self.row_weights)
+        bare._cache.update((name, self._cache[name]) for name in _SUMS if name in self._cache)
+        return bare
 
     @property
     def origin(self) -> Origin | None:
@@ -414,7 +445,7 @@ class Interactions:
         -------
         retained : Interactions
             Of the same shape. It shares no memory with this table. A transposed pattern that was
-            already computed is carried over, and so are the degrees of the items.
+            already computed is carried over, and so are the sums over users and items.
         """
         gone = self._as_positions(positions)
         users = rows_of(self.indptr, gone)
@@ -430,6 +461,9 @@ class Interactions:
         if "item_degrees" in self._cache:
             lost_items = np.bincount(self.indices[gone], minlength=self.n_items)
             retained._keep("item_degrees", self._cache["item_degrees"] - lost_items)
+        if "user_squares" in self._cache:
+            squares = self._cache["user_squares"].copy()
+            retained._keep("user_squares", retained._squared(np.unique(users), squares))
         if "transpose" in self._cache:
             retained._keep("transpose", self._transpose_without(gone, users))
         return retained

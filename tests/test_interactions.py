@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from sklearn_unlearn.interactions import Interactions
@@ -276,13 +276,15 @@ def test_the_repr_shows_counts():
     )
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["scan", "transposed"])
+@pytest.mark.parametrize("known", [None, "item_degrees", "transpose_pattern"])
 @pytest.mark.parametrize("items", [[], [0], [2, 3], [0, 1, 2, 3, 4]])
 def test_cells_of_items_are_those_of_the_dense_columns(known, items):
     dense = np.random.default_rng(3).random((9, 5)) < 0.4
     dense[:, 3] = False
     data = Interactions.from_matrix(dense.astype(float))
-    if known:
+    if known == "item_degrees":
+        assert data.item_degrees.sum() == data.n_interactions
+    elif known:
         data.transpose_pattern()
     indptr, users, positions = data.item_cells(np.array(items, np.int64))
     for n, item in enumerate(items):
@@ -293,6 +295,21 @@ def test_cells_of_items_are_those_of_the_dense_columns(known, items):
         )
     assert len(indptr) == len(items) + 1
     assert len(users) == len(positions) == indptr[-1] == dense[:, items].sum()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_of_squares_that_are_carried_over_are_those_of_what_remains(weighted):
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(12, 9)) * (rng.random((12, 9)) < 0.5) * 10.0 ** rng.integers(-5, 9)
+    data = Interactions.from_matrix(dense, rng.random(12) if weighted else None)
+    assert_allclose(data.user_squares, (dense**2).sum(axis=1))
+    for _ in range(4):
+        data = data.remove(rng.choice(data.n_interactions, 9, replace=False))
+        fresh = Interactions.from_matrix(data.to_csr())
+        assert "user_squares" in data._cache
+        assert_array_equal(data.user_squares, fresh.user_squares)
+        assert_array_equal(data.degrees_of(np.arange(12)[::-1]), fresh.user_degrees[::-1])
+        assert_array_equal(data.item_degrees, fresh.item_degrees)
 
 
 def test_bare_shares_the_arrays_and_drops_what_was_derived():

@@ -1,8 +1,9 @@
 """Compiled array routines of the lowest layer."""
 
 import numba
+import numpy as np
 
-__all__ = ["drop_positions", "find_columns", "sort_by_column"]
+__all__ = ["count_columns", "drop_positions", "find_marked", "sort_by_column", "square_rows"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -32,20 +33,16 @@ def drop_positions(indices, order, gone, indices_out, order_out):
 
 
 @numba.njit(nogil=True, cache=True)
-def find_columns(indptr, indices, number, counts, users, positions):
-    """Find the entries of the columns with ``number >= 0``, row by row; return how many there are.
+def find_marked(columns, marked, positions):
+    """Find the entries of the columns that are marked by a 1; return how many there are.
 
-    `counts` grows by one at the number of each; `users` and `positions` need one place more.
+    `positions` needs one place more.
     """
     n = 0
-    for row in range(len(indptr) - 1):
-        for position in range(indptr[row], indptr[row + 1]):
-            own = number[indices[position]]
-            # Written always and counted if wanted: no branch to mispredict.
-            users[n] = row
-            positions[n] = position
-            n += own >= 0
-            counts[own] += 1
+    for position in range(len(columns)):
+        # Written always and counted if wanted: no branch to mispredict.
+        positions[n] = position
+        n += marked[columns[position]]
     return n
 
 
@@ -57,3 +54,21 @@ def sort_by_column(indices, number, place, users, positions, users_out, position
         users_out[place[own]] = users[n]
         positions_out[place[own]] = positions[n]
         place[own] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def count_columns(columns, counts):
+    """Add the number of entries of each column to `counts`."""
+    for position in range(len(columns)):
+        counts[columns[position]] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def square_rows(indptr, values, rows, squares):
+    """Put the sum of the squared entries of some rows where they are in `squares`."""
+    for row in rows:
+        total = 0.0
+        for position in range(indptr[row], indptr[row + 1]):
+            value = np.float64(values[position])
+            total += value * value
+        squares[row] = total

@@ -91,22 +91,33 @@ def sorted_union(*arrays: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def scan_columns(
-    indptr: NDArray[Any], indices: NDArray[Any], n_columns: int, columns: NDArray[np.int64]
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    n_columns: int,
+    columns: NDArray[np.int64],
+    n_cells: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Count the cells of some distinct columns; find their rows and positions, column by column."""
-    from sklearn_unlearn.utils._compiled import find_columns, sort_by_column
+    """Count the cells of some distinct columns; find their rows and positions, column by column.
+
+    One pass over the indices, and another one to count, unless `n_cells` says how many there are.
+    """
+    from sklearn_unlearn.utils._compiled import find_marked, sort_by_column
 
     indptr, indices = np.asarray(indptr), np.asarray(indices)
+    marked = np.zeros(n_columns, np.uint8)
+    marked[columns] = 1
+    if n_cells is None:
+        n_cells = int(np.count_nonzero(marked[indices]))
+    places = np.empty(n_cells + 1, np.int64)
+    places = places[: find_marked(indices, marked, places)]
     number = np.full(n_columns, -1, np.int64)
     number[columns] = np.arange(len(columns))
-    # The last place counts what is not wanted: -1 is its number.
-    lengths = np.zeros(len(columns) + 1, np.int64)
-    room = [np.empty(len(indices) + 1, np.int64) for _ in range(2)]
-    n = find_columns(indptr, indices, number, lengths, *room)
-    found = [np.empty(n, np.int64) for _ in range(2)]
-    starts = np.cumsum(lengths[:-1]) - lengths[:-1]
-    sort_by_column(indices, number, starts, *(one[:n] for one in room), *found)
-    return lengths[:-1], found[0], found[1]
+    lengths = np.bincount(number[indices[places]], minlength=len(columns))
+    found = [np.empty(n_cells, np.int64) for _ in range(2)]
+    sort_by_column(
+        indices, number, np.cumsum(lengths) - lengths, rows_of(indptr, places), places, *found
+    )
+    return lengths, found[0], found[1]
 
 
 def search_in_rows(

@@ -94,6 +94,9 @@ class WeightedObjective(SparseObjective):
     outside_weight : float, default=1.0
         Largest weight of a user that a restricted table leaves out.
 
+    squares : ndarray, shape (n_users,), or None, default=None
+        Sum of the squared values of each user, if it is known.
+
     Examples
     --------
     >>> import numpy as np
@@ -120,6 +123,7 @@ class WeightedObjective(SparseObjective):
     frozen_rows: NDArray[Any] | None = None
     alpha: float = 1.0
     outside_weight: float = 1.0
+    squares: Floats | None = None
 
     has_exact_rows: ClassVar[bool] = True
     # An unobserved cell has the target zero, so no constant is added to scores.
@@ -176,6 +180,7 @@ class WeightedObjective(SparseObjective):
             backend,
             data.row_weights,
             alpha=float(alpha),
+            squares=data.user_squares,
         )
 
     @property
@@ -257,11 +262,14 @@ class WeightedObjective(SparseObjective):
     @property
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
-        slopes = self.values.astype(np.float64, copy=False)
-        if self.user_weights is not None:
-            slopes = slopes * self.cell_weights
+        if self.squares is None:
+            slopes = self.values.astype(np.float64, copy=False)
+            norm = float(np.linalg.norm(slopes * self.cell_weights))
+        else:
+            weights = 1.0 if self.user_weights is None else self.user_weights**2
+            norm = float(np.sqrt(np.sum(self.squares * weights)))
         # Where nothing is observed, zero is the best score of all pairs: there is no unit.
-        return self.alpha * float(np.linalg.norm(slopes)) or 1.0
+        return self.alpha * norm or 1.0
 
     def with_factors(self, n_factors: int) -> Self:
         """Return the same objective for another number of latent columns."""
@@ -334,6 +342,7 @@ class WeightedObjective(SparseObjective):
             user_weights=None if g is None else g[users],
             outside=None,
             frozen_rows=part.frozen_rows,
+            squares=None,
         )
         if len(part.table_rows) == self.layout.shape[0]:
             return replace(restricted, outside=self.outside), part.table_rows

@@ -124,7 +124,7 @@ class RowChanges:
         """Touched rows without an interaction left; the cells of the touched items are kept."""
         users, items = self.sides(self.touched)
         lengths = np.diff(self.objective.pattern.cells_of_columns(items - self.m)[0])
-        gone = self.request.retained.user_degrees[users] == 0, lengths == 0
+        gone = self.request.retained.degrees_of(users) == 0, lengths == 0
         return np.concatenate([users[gone[0]], items[gone[1]]])
 
     def _removed_gradient(self) -> Floats:
@@ -173,7 +173,7 @@ class RowChanges:
         """Upper bound of the number of interactions that touch some rows."""
         users, items = self.sides(rows)
         of_items = self.objective.pattern.cells_of_columns(items - self.m)[0][-1]
-        return int(self.request.retained.user_degrees[users].sum() + of_items)
+        return int(self.request.retained.degrees_of(users).sum() + of_items)
 
     def start(self) -> tuple[Floats, tuple[Floats, ...]]:
         """Table with the emptied rows at zero, their optimum, and its sums."""
