@@ -197,6 +197,6 @@ def _unite(
         items=items,
         n_interactions=len(positions),
         n_users=len(touched),
-        n_items=len(np.unique(data.indices[positions])),
+        n_items=len(np.unique(data.items_at(positions))),
         started=started,
     )

@@ -291,18 +291,18 @@ class RecommenderMixin(_InteractionsMixin):
             candidates = np.unique(as_positions(candidates, shape[1], "candidates", "items"))
         if X is None:
             rows = as_positions(users, shape[0], "users", "users")
-            seen, score = view._interactions.to_csr(), view._score_users
+            seen, score = view._interactions.rows_of_users, view._score_users
         else:
-            seen = view._check_rows(X, ensure_min_samples=0)
-            rows = np.arange(seen.shape[0])
+            own = view._check_rows(X, ensure_min_samples=0)
+            rows, seen = np.arange(own.shape[0]), own.__getitem__
             # A def here would be a second type for one name.
-            score = lambda chunk: view._score_rows(seen[chunk])  # noqa: E731
+            score = lambda chunk: view._score_rows(own[chunk])  # noqa: E731
         if not len(rows):
             return np.empty((0, n_items), np.int64), np.empty((0, n_items))
         step = max(1, CELLS_AT_ONCE // shape[1])
         with self._threads():
             lists = [
-                best_items(score(chunk), seen[chunk] if exclude_seen else None, n_items, candidates)
+                best_items(score(chunk), seen(chunk) if exclude_seen else None, n_items, candidates)
                 for chunk in (rows[i : i + step] for i in range(0, len(rows), step))
             ]
         chosen, scores = (np.concatenate(parts) for parts in zip(*lists, strict=True))
@@ -364,7 +364,7 @@ class RecommenderMixin(_InteractionsMixin):
         raise NotImplementedError(f"{type(self).__name__} must define _score_rows(X)")
 
     def _score_users(self, users: NDArray[np.int64]) -> NDArray[Any]:
-        return self._score_rows(self._interactions.to_csr()[users])
+        return self._score_rows(self._interactions.rows_of_users(users))
 
     def _score_pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
         rows, place = np.unique(users, return_inverse=True)

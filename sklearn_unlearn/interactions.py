@@ -19,14 +19,21 @@ from sklearn_unlearn.utils._interactions import (
     without,
 )
 from sklearn_unlearn.utils._matrices import as_numbers
+from sklearn_unlearn.utils._pages import Pages, pages_of, whole
 from sklearn_unlearn.utils._state import problem_of_interactions
 
 __all__ = ["Interactions", "Origin"]
 
-_ARRAYS = ("indptr", "indices", "values", "row_weights")
-_STATE = (*_ARRAYS[:3], "shape", "row_weights")
+_STATE = ("indptr", "indices", "values", "shape", "row_weights")
 # What is derived for each user or item, and not for each interaction.
 _SUMS = ("item_degrees", "user_squares")
+
+# Users of a page: a request copies the pages of its users.
+_PAGE_USERS = 4096
+# From so many interactions on, pages take less time than to copy all.
+_WORTH_PAGES = 2**20
+# Users whose squared values are summed at once.
+_USERS_AT_ONCE = 4096
 
 
 class Origin(NamedTuple):
@@ -61,10 +68,10 @@ class Interactions:
     indptr : ndarray of int64, shape (n_users + 1,)
         The interactions of user ``u`` have the positions ``indptr[u]`` to ``indptr[u + 1]``.
 
-    indices : ndarray of int32 or int64, shape (n_interactions,)
+    indices : ndarray of int32 or int64, or Pages of such, shape (n_interactions,)
         The item of each interaction.
 
-    values : ndarray of float64 or float32, shape (n_interactions,)
+    values : ndarray of float64 or float32, or Pages of such, shape (n_interactions,)
         The value of each interaction.
 
     shape : tuple of int
@@ -77,7 +84,8 @@ class Interactions:
     Notes
     -----
     Every array is read-only. Derived arrays (`rows`, `transpose_pattern`) are computed on first use
-    and kept, but never pickled.
+    and kept, but never pickled. A table that is `paged` puts `indices` and `values` together each
+    time they are asked for; `items_at` and `values_at` read some of them.
 
     Examples
     --------
@@ -92,11 +100,11 @@ class Interactions:
            [0., 2., 0.]])
     """
 
-    __slots__ = ("_cache", "indices", "indptr", "row_weights", "shape", "values")
+    __slots__ = ("_cache", "_indices", "_values", "indptr", "row_weights", "shape")
 
     indptr: NDArray[np.int64]
-    indices: NDArray[Any]
-    values: NDArray[Any]
+    _indices: NDArray[Any] | Pages
+    _values: NDArray[Any] | Pages
     shape: tuple[int, int]
     row_weights: NDArray[np.float64] | None
     _cache: dict[str, Any]
@@ -104,8 +112,8 @@ class Interactions:
     def __init__(
         self,
         indptr: NDArray[np.int64],
-        indices: NDArray[Any],
-        values: NDArray[Any],
+        indices: NDArray[Any] | Pages,
+        values: NDArray[Any] | Pages,
         shape: tuple[int, int],
         row_weights: NDArray[np.float64] | None = None,
     ) -> None:
@@ -162,7 +170,9 @@ class Interactions:
                 f"the loaded interactions are damaged: {problem}; expected the state of an "
                 "Interactions. Load another copy of the file, or fit again."
             )
-        self._put(state)
+        self._put(
+            {name: Pages(one) if isinstance(one, list) else one for name, one in state.items()}
+        )
 
     def _put(self, state: dict[str, Any]) -> None:
         put = object.__setattr__
@@ -170,16 +180,22 @@ class Interactions:
         if weights is not None:
             # What is left of a forgotten user must not tell how much it once counted.
             weights = np.where(np.diff(state["indptr"]) > 0, weights, 1.0)
-        for name in _STATE:
-            put(self, name, weights if name == "row_weights" else state[name])
-        put(self, "shape", (int(state["shape"][0]), int(state["shape"][1])))
+        names = ("indptr", "_indices", "_values", "shape", "row_weights")
+        shape = int(state["shape"][0]), int(state["shape"][1])
+        values = (*(state[name] for name in _STATE[:3]), shape, weights)
+        for name, value in zip(names, values, strict=True):
+            put(self, name, value)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
         put(self, "_cache", {})
-        for name in _ARRAYS:
-            if getattr(self, name) is not None:
-                getattr(self, name).setflags(write=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _STATE}
+        state = (self.indptr, self._indices, self._values, self.shape, self.row_weights)
+        return {
+            # Pages are stored one by one, so that they are also mapped one by one.
+            name: list(value.pages) if isinstance(value, Pages) else value
+            for name, value in zip(_STATE, state, strict=True)
+        }
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
@@ -209,7 +225,35 @@ class Interactions:
     @property
     def n_interactions(self) -> int:
         """Number of stored interactions."""
-        return len(self.indices)
+        return len(self._indices)
+
+    @property
+    def indices(self) -> NDArray[Any]:
+        """Item of each interaction, shape (n_interactions,), read-only."""
+        return whole(self._indices) if isinstance(self._indices, Pages) else self._indices
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """Value of each interaction, shape (n_interactions,), read-only."""
+        return whole(self._values) if isinstance(self._values, Pages) else self._values
+
+    @property
+    def stored_values(self) -> NDArray[Any] | Pages:
+        """Value of each interaction, as it is stored: what pages hold is not put together."""
+        return self._values
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the values."""
+        return self._values.dtype
+
+    def items_at(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Item of each of some interactions, shape (len(positions),)."""
+        return self._indices[positions]
+
+    def values_at(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Value of each of some interactions, shape (len(positions),)."""
+        return self._values[positions]
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -233,16 +277,19 @@ class Interactions:
         """Sum of the squared values of each user, shape (n_users,), read-only."""
         if "user_squares" not in self._cache:
             squares = np.empty(self.n_users)
-            self._keep("user_squares", self._squared(np.arange(self.n_users), squares))
+            for start in range(0, self.n_users, _USERS_AT_ONCE):
+                users = np.arange(start, min(start + _USERS_AT_ONCE, self.n_users))
+                squares[users] = self._squares_of(users)
+            self._keep("user_squares", squares)
         return self._cache["user_squares"]
 
-    def _squared(
-        self, users: NDArray[np.int64], squares: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Put the sums of squared values of some users in their places."""
+    def _squares_of(self, users: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Sum of the squared values of some users: the same bits, whichever others there are."""
         from sklearn_unlearn.utils._compiled import square_rows
 
-        square_rows(np.asarray(self.indptr), np.asarray(self.values), users, squares)
+        squares = np.zeros(len(users))
+        values = self.values_at(concatenate_ranges(self.indptr, users))
+        square_rows(self.degrees_of(users), values, squares)
         return squares
 
     @property
@@ -258,7 +305,8 @@ class Interactions:
         from sklearn_unlearn.utils._compiled import count_columns
 
         counts = np.zeros(self.n_items, np.int64)
-        count_columns(np.asarray(self.indices), counts)
+        for page in pages_of(self._indices):
+            count_columns(np.asarray(page), counts)
         return counts
 
     def transpose_pattern(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
@@ -294,6 +342,15 @@ class Interactions:
         csr.has_canonical_format = True
         return csr
 
+    def rows_of_users(self, users: NDArray[np.int64]) -> sparse.csr_array:
+        """Copy the rows of some users, in any order, shape (len(users), n_items)."""
+        cells = concatenate_ranges(self.indptr, users)
+        indptr = np.append(0, np.cumsum(self.degrees_of(users)))
+        arrays = self.values_at(cells), self.items_at(cells), indptr
+        csr = sparse.csr_array(arrays, shape=(len(users), self.n_items))
+        csr.has_canonical_format = True
+        return csr
+
     # -- queries -----------------------------------------------------------------------------------
     def locate(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.int64]:
         """Find the positions of (user, item) pairs.
@@ -309,7 +366,7 @@ class Interactions:
             The position of each pair, or -1 where the pair is not stored.
         """
         rows, columns = np.asarray(users, np.int64), np.asarray(items, np.int64)
-        return search_in_rows(self.indptr, self.indices, rows, columns)
+        return search_in_rows(self.indptr, self._indices, rows, columns)
 
     def contains(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.bool_]:
         """Tell which (user, item) pairs are stored.
@@ -351,7 +408,7 @@ class Interactions:
             indptr, _, order = self._cache["transpose"]
             found.append(order[concatenate_ranges(indptr, np.flatnonzero(item_mask))])
         elif item_mask is not None and np.any(item_mask):
-            found.append(np.flatnonzero(np.asarray(item_mask)[self.indices]))
+            found.append(self.item_cells(np.flatnonzero(item_mask))[2])
         return np.unique(np.concatenate(found)).astype(np.int64, copy=False)
 
     def item_cells(
@@ -376,7 +433,7 @@ class Interactions:
             degrees = self._cache.get("item_degrees")
             n_cells = None if degrees is None else int(degrees[items].sum())
             lengths, of_users, positions = scan_columns(
-                self.indptr, self.indices, self.n_items, items, n_cells
+                self.indptr, self._indices, self.n_items, items, n_cells
             )
         else:
             indptr, users, order = self._cache["transpose"]
@@ -387,9 +444,36 @@ class Interactions:
 
     def bare(self) -> Interactions:
         """Return the same table over the same arrays, without what was derived for every cell."""
-        bare = Interactions(self.indptr, self.indices, self.values, self.shape, self.row_weights)
-        bare._cache.update((name, self._cache[name]) for name in _SUMS if name in self._cache)
-        return bare
+        return self._with_cells(self._indices, self._values)
+
+    def paged(self) -> Interactions:
+        """Return the same table in pages of users, if it is large; without the transposed pattern.
+
+        What `remove` makes of it copies the pages of the users that lose an interaction, and shares
+        the others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_unlearn.interactions import Interactions
+        >>> large = Interactions.from_matrix(np.ones((8192, 128))).paged()
+        >>> retained = large.remove([0])
+        >>> retained._values.pages[1] is large._values.pages[1]
+        True
+        """
+        if self.n_interactions < _WORTH_PAGES or isinstance(self._indices, Pages):
+            return self.bare()
+        starts = self.indptr[:-1:_PAGE_USERS]
+        cells = (Pages.cut(whole(array), starts) for array in (self._indices, self._values))
+        return self._with_cells(*cells)
+
+    def _with_cells(
+        self, indices: NDArray[Any] | Pages, values: NDArray[Any] | Pages
+    ) -> Interactions:
+        """Return the same table with its cells in these arrays."""
+        table = Interactions(self.indptr, indices, values, self.shape, self.row_weights)
+        table._cache.update((name, self._cache[name]) for name in _SUMS if name in self._cache)
+        return table
 
     @property
     def origin(self) -> Origin | None:
@@ -444,8 +528,9 @@ class Interactions:
         Returns
         -------
         retained : Interactions
-            Of the same shape. It shares no memory with this table. A transposed pattern that was
-            already computed is carried over, and so are the sums over users and items.
+            Of the same shape. It shares no memory with this table, but for the pages in which
+            nothing goes. A transposed pattern that was already computed is carried over, and so are
+            the sums over users and items.
         """
         gone = self._as_positions(positions)
         users = rows_of(self.indptr, gone)
@@ -453,17 +538,18 @@ class Interactions:
         np.cumsum(np.bincount(users, minlength=self.n_users), out=lost[1:])
         retained = Interactions(
             np.asarray(self.indptr) - lost,
-            without(self.indices, gone),
-            without(self.values, gone),
+            without(self._indices, gone),
+            without(self._values, gone),
             self.shape,
             self.row_weights,
         )
         if "item_degrees" in self._cache:
-            lost_items = np.bincount(self.indices[gone], minlength=self.n_items)
+            lost_items = np.bincount(self.items_at(gone), minlength=self.n_items)
             retained._keep("item_degrees", self._cache["item_degrees"] - lost_items)
         if "user_squares" in self._cache:
-            squares = self._cache["user_squares"].copy()
-            retained._keep("user_squares", retained._squared(np.unique(users), squares))
+            squares, losing = self._cache["user_squares"].copy(), np.unique(users)
+            squares[losing] = retained._squares_of(losing)
+            retained._keep("user_squares", squares)
         if "transpose" in self._cache:
             retained._keep("transpose", self._transpose_without(gone, users))
         return retained
@@ -495,7 +581,7 @@ class Interactions:
         self, gone: NDArray[np.int64], users: NDArray[np.int64]
     ) -> tuple[NDArray[Any], ...]:
         indptr, indices, order = self._cache["transpose"]
-        items = self.indices[gone]
+        items = self.items_at(gone)
         lost = np.zeros(self.n_items + 1, np.int64)
         np.cumsum(np.bincount(items, minlength=self.n_items), out=lost[1:])
         return indptr - lost, *transpose_without(indptr, indices, order, gone, items, users)

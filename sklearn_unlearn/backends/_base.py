@@ -86,6 +86,10 @@ class Pattern:
         indptr = np.append(0, np.cumsum(lengths))
         return indptr, self.indices_t[cells], self.order_t[cells]
 
+    def items_at(self, cells: NDArray[np.int64]) -> NDArray[Any]:
+        """Column of each of some cells, by their row-major places."""
+        return self.indices[cells]
+
     @property
     def n_interactions(self) -> int:
         """Number of observed cells."""
@@ -107,8 +111,20 @@ class _InteractionPattern(Pattern):
     """
 
     def __init__(self, data: Interactions) -> None:
-        self.__dict__.update(indptr=data.indptr, indices=data.indices, shape=data.shape)
-        self.__dict__.update(_data=data, _last=None)
+        self.__dict__.update(indptr=data.indptr, shape=data.shape, _data=data, _last=None)
+
+    @cached_property
+    def indices(self) -> NDArray[Any]:
+        return self.__dict__["_data"].indices
+
+    def items_at(self, cells: NDArray[np.int64]) -> NDArray[Any]:
+        """Column of each of some cells, by their row-major places."""
+        return self.__dict__["_data"].items_at(cells)
+
+    @property
+    def n_interactions(self) -> int:
+        """Number of observed cells."""
+        return self.__dict__["_data"].n_interactions
 
     @cached_property
     def indptr_t(self) -> NDArray[Any]:

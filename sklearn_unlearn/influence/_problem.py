@@ -109,7 +109,7 @@ class ForgetProblem:
     def removed_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Users and items of what is to be forgotten."""
         users = rows_of(self.before.indptr, self.positions)
-        return users, self.before.indices[self.positions].astype(np.int64)
+        return users, self.before.items_at(self.positions).astype(np.int64)
 
     @cached_property
     def request_norm(self) -> float:
@@ -174,7 +174,7 @@ class ForgetProblem:
 
     def _empty_among(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         """Rows of theta of those users and items that the losses do not feel."""
-        users = users[self.retained.user_degrees[users] == 0]
+        users = users[self.retained.degrees_of(users) == 0]
         items = items[self.retained.item_degrees[items] == 0]
         if len(items):
             items = items[~self.objective.is_drawn(items)]

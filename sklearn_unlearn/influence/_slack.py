@@ -66,6 +66,6 @@ def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int6
     partial = ~np.isin(users, gone)
     if not len(objective.partners_of(users, items)):
         partial &= ~np.isin(items + m, gone)
-    values = problem.before.values[problem.positions[partial]]
+    values = problem.before.values_at(problem.positions[partial])
     removed = certificate.removed_residual(problem.theta, users[partial], items[partial], values)
     return removed + certificate.residual_change(problem.theta, theta, support)

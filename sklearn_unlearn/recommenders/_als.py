@@ -194,6 +194,11 @@ class ALS(TakeOverMixin, FactorModel):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @classmethod
+    def _kept(cls, data: Interactions) -> Interactions:
+        # Requests read the rows that they touch, and write the pages of their users.
+        return data.paged()
+
     def _make_objective(self, data: Interactions, offset: float | None = None) -> WeightedObjective:
         return WeightedObjective.from_interactions(
             data,

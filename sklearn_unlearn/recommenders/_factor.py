@@ -135,7 +135,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         theta = self._canonical(result.theta, objective)
         state = self._attributes(theta, objective, data)
         state.update(
-            _interactions=data if self._keeps_derived else data.bare(),
+            _interactions=self._kept(data),
             _seed=seed,
             _slack=result.slack,
             _fit_work=result.n_passes * data.n_interactions,
@@ -144,6 +144,11 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             gradient_norm_=result.gradient_norm[1],
         )
         return state, self._fault(result, self.tol * objective.gradient_scale)
+
+    @classmethod
+    def _kept(cls, data: Interactions) -> Interactions:
+        """Interactions as the model keeps them, with or without what was derived from them."""
+        return data if cls._keeps_derived else data.bare()
 
     def _fault(self, result: NewtonResult, gtol: float) -> str:
         """Say why a fit has not converged; nothing if it has."""
@@ -340,7 +345,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         sums: tuple[Floats, ...] = (),
     ) -> dict[str, Any]:
         """Attributes of a table; sums over its rows are kept, those of stored numbers."""
-        dtype = data.values.dtype if self._keeps_dtype else np.float64
+        dtype = data.dtype if self._keeps_dtype else np.float64
         exact = bool(sums) and theta.dtype == dtype and theta.shape == objective.layout.shape
         state = to_attributes(theta, objective, columns, dtype=dtype, biases=self._with_biases)
         if objective.has_exact_rows:
@@ -377,7 +382,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter}
         settings |= {"on_step": self._show}
         if objective.has_exact_rows:
-            settings |= {"n_sweeps": self.n_sweeps, "dtype": data.values.dtype}
+            settings |= {"n_sweeps": self.n_sweeps, "dtype": data.dtype}
             items = None if occupied is None else occupied.items
             result = minimize_alternating(objective, items=items, **settings)
         else:

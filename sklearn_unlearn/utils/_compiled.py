@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-__all__ = ["count_columns", "drop_positions", "find_marked", "sort_by_column", "square_rows"]
+__all__ = ["count_columns", "drop_positions", "find_marked", "sort_by_number", "square_rows"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -33,24 +33,24 @@ def drop_positions(indices, order, gone, indices_out, order_out):
 
 
 @numba.njit(nogil=True, cache=True)
-def find_marked(columns, marked, positions):
+def find_marked(columns, marked, start, positions):
     """Find the entries of the columns that are marked by a 1; return how many there are.
 
-    `positions` needs one place more.
+    Positions count from `start` on; there must be room for one more.
     """
     n = 0
-    for position in range(len(columns)):
+    for place in range(len(columns)):
         # Written always and counted if wanted: no branch to mispredict.
-        positions[n] = position
-        n += marked[columns[position]]
+        positions[n] = start + place
+        n += marked[columns[place]]
     return n
 
 
 @numba.njit(nogil=True, cache=True)
-def sort_by_column(indices, number, place, users, positions, users_out, positions_out):
-    """Put entries in the order of their columns' numbers; `place` is where each number starts."""
-    for n in range(len(positions)):
-        own = number[indices[positions[n]]]
+def sort_by_number(numbers, place, users, positions, users_out, positions_out):
+    """Put entries in the order of their numbers; `place` is where each number starts."""
+    for n in range(len(numbers)):
+        own = numbers[n]
         users_out[place[own]] = users[n]
         positions_out[place[own]] = positions[n]
         place[own] += 1
@@ -64,11 +64,11 @@ def count_columns(columns, counts):
 
 
 @numba.njit(nogil=True, cache=True)
-def square_rows(indptr, values, rows, squares):
-    """Put the sum of the squared entries of some rows where they are in `squares`."""
-    for row in rows:
-        total = 0.0
-        for position in range(indptr[row], indptr[row + 1]):
+def square_rows(lengths, values, squares):
+    """Add the squared entries of each row, which follow each other, to `squares`."""
+    position = 0
+    for row in range(len(lengths)):
+        for _ in range(lengths[row]):
             value = np.float64(values[position])
-            total += value * value
-        squares[row] = total
+            squares[row] += value * value
+            position += 1

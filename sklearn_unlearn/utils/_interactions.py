@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sklearn_unlearn.utils._pages import Pages, pages_of
+
 __all__ = [
     "concatenate_ranges",
     "index_dtype",
@@ -92,7 +94,7 @@ def sorted_union(*arrays: NDArray[Any]) -> NDArray[np.int64]:
 
 def scan_columns(
     indptr: NDArray[Any],
-    indices: NDArray[Any],
+    indices: NDArray[Any] | Pages,
     n_columns: int,
     columns: NDArray[np.int64],
     n_cells: int | None = None,
@@ -101,27 +103,29 @@ def scan_columns(
 
     One pass over the indices, and another one to count, unless `n_cells` says how many there are.
     """
-    from sklearn_unlearn.utils._compiled import find_marked, sort_by_column
+    from sklearn_unlearn.utils._compiled import find_marked, sort_by_number
 
-    indptr, indices = np.asarray(indptr), np.asarray(indices)
     marked = np.zeros(n_columns, np.uint8)
     marked[columns] = 1
     if n_cells is None:
-        n_cells = int(np.count_nonzero(marked[indices]))
-    places = np.empty(n_cells + 1, np.int64)
-    places = places[: find_marked(indices, marked, places)]
+        n_cells = sum(int(np.count_nonzero(marked[page])) for page in pages_of(indices))
+    places, n, start = np.empty(n_cells + 1, np.int64), 0, 0
+    for page in pages_of(indices):
+        n += find_marked(np.asarray(page), marked, start, places[n:])
+        start += len(page)
+    places = places[:n]
     number = np.full(n_columns, -1, np.int64)
     number[columns] = np.arange(len(columns))
-    lengths = np.bincount(number[indices[places]], minlength=len(columns))
-    found = [np.empty(n_cells, np.int64) for _ in range(2)]
-    sort_by_column(
-        indices, number, np.cumsum(lengths) - lengths, rows_of(indptr, places), places, *found
-    )
+    numbers = number[indices[places]]
+    lengths = np.bincount(numbers, minlength=len(columns))
+    found = [np.empty(n, np.int64) for _ in range(2)]
+    starts = np.cumsum(lengths) - lengths
+    sort_by_number(numbers, starts, rows_of(np.asarray(indptr), places), places, *found)
     return lengths, found[0], found[1]
 
 
 def search_in_rows(
-    indptr: NDArray[Any], indices: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]
+    indptr: NDArray[Any], indices: NDArray[Any] | Pages, rows: NDArray[Any], columns: NDArray[Any]
 ) -> NDArray[np.int64]:
     """Binary search for many (row, column) cells at once; -1 where a cell is not stored.
 
@@ -143,8 +147,13 @@ def search_in_rows(
     return np.where(found, low, -1)
 
 
-def without(array: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
-    """Copy an array without some sorted, distinct positions; the result owns its memory."""
+def without(array: Any, positions: NDArray[np.int64]) -> Any:
+    """Copy an array without some sorted, distinct positions; the result owns its memory.
+
+    Of `Pages`, a version is returned that shares those in which nothing goes.
+    """
+    if isinstance(array, Pages):
+        return array.without(positions)
     array = np.asarray(array)  # a memory map would pass its type on to the copy
     runs = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
     if len(runs) > _MAX_RUNS:

@@ -117,6 +117,8 @@ def problem_of_interactions(state: Any, names: Sequence[str]) -> str | None:
         return "the shape is not two integers"
     if not all(isinstance(side, int | np.integer) and side >= 0 for side in shape):
         return "the shape is not two integers"
+    if isinstance(indices, list) or isinstance(values, list):
+        return _problem_of_pages(state, names)
     if not _is_vector(values, np.float64, np.float32):
         return "the values are no vector of float64 or float32"
     problem = problem_of_compressed(indptr, indices, len(values), int(shape[0]), int(shape[1]))
@@ -136,6 +138,38 @@ def problem_of_interactions(state: Any, names: Sequence[str]) -> str | None:
         return "the items of a user do not ascend"
     finite = is_finite(values) and is_finite(weights)
     return None if finite else "values or weights are NaN or infinite"
+
+
+def _problem_of_pages(state: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Say what keeps interactions in pages from being such: each is a table of some users."""
+    indptr, indices, values, shape, weights = (state[name] for name in names)
+    pages = isinstance(indices, list) and isinstance(values, list) and len(indices) == len(values)
+    if not pages or not all(
+        _is_vector(page, np.int32, np.int64) and _is_vector(numbers, np.float64, np.float32)
+        for page, numbers in zip(indices, values, strict=True)
+    ):
+        return "the pages of items and of values do not belong together"
+    starts = np.append(0, np.cumsum([len(page) for page in indices]))
+    if not _is_vector(indptr, np.int64) or len(indptr) != int(shape[0]) + 1:
+        return "indptr is no vector of int64 with an entry for each user and one more"
+    if indptr[0] != 0 or indptr[-1] != starts[-1] or np.any(indptr[1:] < indptr[:-1]):
+        return "indptr does not ascend from 0 to the number of interactions"
+    if len({page.dtype for page in indices}) != 1 or len({one.dtype for one in values}) != 1:
+        return "the pages have several data types, or there are none"
+    rows = np.searchsorted(indptr, starts)
+    if np.any(indptr[rows] != starts):
+        return "a page ends within a user"
+    if weights is not None and not (
+        _is_vector(weights, np.float64) and len(weights) == int(shape[0]) and is_finite(weights)
+    ):
+        return "the weights are no vector of finite float64 with an entry for each user"
+    for n, (page, numbers) in enumerate(zip(indices, values, strict=True)):
+        own = indptr[rows[n] : rows[n + 1] + 1] - starts[n]
+        part = own, page, numbers, (len(own) - 1, shape[1]), None
+        problem = problem_of_interactions(dict(zip(names, part, strict=True)), names)
+        if problem:
+            return problem
+    return None
 
 
 def _is_vector(array: Any, *dtypes: Any) -> bool:

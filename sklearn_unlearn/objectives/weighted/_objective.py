@@ -50,6 +50,7 @@ from sklearn_unlearn.objectives._cells import (
     row_multiples,
 )
 from sklearn_unlearn.objectives.weighted._row_solver import WeightedRows
+from sklearn_unlearn.utils._pages import Pages, whole
 
 __all__ = ["WeightedEvaluation", "WeightedObjective"]
 
@@ -67,7 +68,7 @@ class WeightedObjective(SparseObjective):
     pattern : Pattern
         The observed cells.
 
-    values : ndarray, shape (n_interactions,)
+    values : ndarray or Pages, shape (n_interactions,)
         The weight of an observed cell is `alpha` times its value; an unobserved one has 1.
 
     layout : Layout
@@ -114,7 +115,7 @@ class WeightedObjective(SparseObjective):
     """
 
     pattern: Pattern
-    values: Floats
+    values: Floats | Pages
     layout: Layout
     ridge: Ridge
     backend: Backend
@@ -174,7 +175,7 @@ class WeightedObjective(SparseObjective):
         multiples = row_multiples(data, frequency_scaling, frequency_offset)
         return cls(
             Pattern.from_interactions(data),
-            data.values,
+            data.stored_values,
             Layout(data.n_users, data.n_items, n_factors, fit_bias=False),
             Ridge(float(regularization), (1.0, 1.0), multiples),
             backend,
@@ -206,7 +207,7 @@ class WeightedObjective(SparseObjective):
     @cached_property
     def confidence(self) -> Floats:
         """Weight of each observed cell, shape (n_interactions,): made when all are asked for."""
-        return self.alpha * self.values
+        return self.alpha * whole(self.values)
 
     def confidence_of(self, cells: NDArray[Any]) -> Floats:
         """Weights of some observed cells."""
@@ -263,7 +264,7 @@ class WeightedObjective(SparseObjective):
     def gradient_scale(self) -> float:
         """Norm of the slopes at score zero: the unit of gradient tolerances."""
         if self.squares is None:
-            slopes = self.values.astype(np.float64, copy=False)
+            slopes = whole(self.values).astype(np.float64, copy=False)
             norm = float(np.linalg.norm(slopes * self.cell_weights))
         else:
             weights = 1.0 if self.user_weights is None else self.user_weights**2

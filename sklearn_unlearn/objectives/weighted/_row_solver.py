@@ -131,9 +131,9 @@ class RowChanges:
         """Gradient of J_D less that of J_R at the model, in the touched rows: elsewhere zero."""
         data, positions, m = self.request.before, self.request.positions, self.m
         users = rows_of(data.indptr, positions)
-        items = data.indices[positions] + m
+        items = data.items_at(positions) + m
         P, Q = self.before[users].astype(np.float64), self.before[items].astype(np.float64)
-        c = self.objective.alpha * data.values[positions].astype(np.float64)
+        c = self.objective.alpha * data.values_at(positions).astype(np.float64)
         slopes = (c - 1) * np.einsum("nk,nk->n", P, Q) - c
         if self.weights is not None:
             slopes *= self.weights[users]

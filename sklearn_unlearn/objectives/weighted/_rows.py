@@ -165,7 +165,7 @@ def row_problem(objective: Weighted, rows: NDArray[np.int64]) -> RowProblem:
     if of_users:
         cells = concatenate_ranges(pattern.indptr, rows)
         compact = np.append(0, np.cumsum(pattern.indptr[rows + 1] - pattern.indptr[rows]))
-        columns, c = pattern.indices[cells], objective.confidence_of(cells)
+        columns, c = pattern.items_at(cells), objective.confidence_of(cells)
         weights, pulls = c - 1, c
         if g is not None:
             # A user that counts for nothing has no cells; its row is zero for any positive ridge.
@@ -232,7 +232,7 @@ def neighbours_of(objective: Weighted, rows: NDArray[np.int64]) -> NDArray[np.in
     seen = np.zeros(objective.layout.n_items if of_users else m, bool)
     for part in chunked(objective, rows):
         if of_users:
-            seen[pattern.indices[concatenate_ranges(pattern.indptr, part)]] = True
+            seen[pattern.items_at(concatenate_ranges(pattern.indptr, part))] = True
         else:
             seen[pattern.cells_of_columns(part - m)[1]] = True
     return np.flatnonzero(seen) + (m if of_users else 0)

@@ -140,7 +140,7 @@ def _fitted(model: Any, objective: Any, table: Floats, data: Interactions, solve
     passes = _SWEEP * model.n_sweeps if hasattr(model, "n_sweeps") else _PASSES
     return {
         **model._attributes(table, objective, data, sums=sums),
-        "_interactions": data if model._keeps_derived else data.bare(),
+        "_interactions": model._kept(data),
         "_slack": slack,
         "_taken_over": True,
         "_fit_work": passes * data.n_interactions,

@@ -1,0 +1,115 @@
+"""Arrays in pages, of which a changed version copies those that change and shares the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Pages", "pages_of", "whole"]
+
+Ints = NDArray[np.int64]
+
+
+class Pages:
+    """An immutable array that is cut into pages along its first axis.
+
+    Entries are read by position, as of an array; `whole` puts the pages together. A version that
+    differs in some entries copies the pages that hold them, so what it drops is in none of its
+    pages. Every page owns its memory: no view keeps alive what was cut off.
+
+    Parameters
+    ----------
+    pages : iterable of ndarray
+        Of one data type and width, in order; they become read-only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.utils._pages import Pages
+    >>> old = Pages.cut(np.arange(6), np.array([0, 2, 4]))
+    >>> new = old.without(np.array([3]))
+    >>> new[[0, 3]], new.pages[0] is old.pages[0], [len(page) for page in new.pages]
+    (array([0, 4]), True, [2, 1, 2])
+    """
+
+    __slots__ = ("pages", "starts")
+
+    def __init__(self, pages: Iterable[NDArray[Any]]) -> None:
+        self.pages = tuple(pages)
+        self.starts: Ints = np.append(0, np.cumsum([len(page) for page in self.pages]))
+        for page in self.pages:
+            page.setflags(write=False)
+
+    @classmethod
+    def cut(cls, array: NDArray[Any], starts: Ints) -> Self:
+        """Copy an array into pages that begin at some positions, the first of which is 0."""
+        stops = np.append(starts[1:], len(array))
+        return cls(np.array(array[a:b]) for a, b in zip(starts, stops, strict=True))
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return len(self), *self.pages[0].shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the array."""
+        return self.pages[0].dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pages."""
+        return sum(page.nbytes for page in self.pages)
+
+    def __getitem__(self, positions: Any) -> NDArray[Any]:
+        """Copy the entries at some positions, from 0 on, in any order."""
+        positions = np.asarray(positions)
+        order = None
+        if np.any(positions[1:] < positions[:-1]):
+            order = np.argsort(positions, kind="stable")
+            positions = positions[order]
+        found = np.empty((len(positions), *self.shape[1:]), self.dtype)
+        for n, own in self._split(positions):
+            found[own] = self.pages[n][positions[own] - self.starts[n]]
+        if order is None:
+            return found
+        out = np.empty_like(found)
+        out[order] = found
+        return out
+
+    def without(self, positions: Ints) -> Pages:
+        """Return a version without some ascending, distinct positions."""
+        pages = list(self.pages)
+        for n, own in self._split(positions):
+            pages[n] = np.delete(np.asarray(pages[n]), positions[own] - self.starts[n], axis=0)
+        return Pages(pages)
+
+    def replace(self, positions: Ints, entries: NDArray[Any]) -> Pages:
+        """Return a version with other entries at some ascending, distinct positions."""
+        pages = list(self.pages)
+        for n, own in self._split(positions):
+            pages[n] = np.array(pages[n])
+            pages[n][positions[own] - self.starts[n]] = entries[own]
+        return Pages(pages)
+
+    def _split(self, positions: Ints) -> Iterator[tuple[int, slice]]:
+        """Pages that hold some ascending positions, and which of the positions each holds."""
+        cuts = np.searchsorted(positions, self.starts)
+        for n in np.flatnonzero(np.diff(cuts)):
+            yield int(n), slice(cuts[n], cuts[n + 1])
+
+
+def whole(array: NDArray[Any] | Pages) -> NDArray[Any]:
+    """Put pages together; an array is returned as it is."""
+    return np.concatenate(array.pages) if isinstance(array, Pages) else array
+
+
+def pages_of(array: NDArray[Any] | Pages) -> tuple[NDArray[Any], ...]:
+    """Pages in order; an array is one page."""
+    return array.pages if isinstance(array, Pages) else (array,)
