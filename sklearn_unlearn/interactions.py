@@ -15,11 +15,12 @@ from sklearn_unlearn.utils._interactions import (
     rows_of,
     scan_columns,
     search_in_rows,
+    sorted_union,
     transpose_without,
     without,
 )
 from sklearn_unlearn.utils._matrices import as_numbers
-from sklearn_unlearn.utils._pages import Pages, pages_of, whole
+from sklearn_unlearn.utils._pages import Pages, passed, whole
 from sklearn_unlearn.utils._state import problem_of_interactions
 
 __all__ = ["Interactions", "Origin"]
@@ -32,8 +33,6 @@ _SUMS = ("item_degrees", "user_squares")
 _PAGE_USERS = 4096
 # From so many interactions on, pages take less time than to copy all.
 _WORTH_PAGES = 2**20
-# Users whose squared values are summed at once.
-_USERS_AT_ONCE = 4096
 
 
 class Origin(NamedTuple):
@@ -276,15 +275,18 @@ class Interactions:
     def user_squares(self) -> NDArray[np.float64]:
         """Sum of the squared values of each user, shape (n_users,), read-only."""
         if "user_squares" not in self._cache:
-            squares = np.empty(self.n_users)
-            for start in range(0, self.n_users, _USERS_AT_ONCE):
-                users = np.arange(start, min(start + _USERS_AT_ONCE, self.n_users))
-                squares[users] = self._squares_of(users)
+            from sklearn_unlearn.utils._compiled import square_rows
+
+            squares = np.zeros(self.n_users)
+            for start, page in passed(self._values):
+                first, last = np.searchsorted(self.indptr, [start, start + len(page)])
+                lengths = np.diff(self.indptr[first : last + 1])
+                square_rows(lengths, page, squares[first:last])
             self._keep("user_squares", squares)
         return self._cache["user_squares"]
 
     def _squares_of(self, users: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Sum of the squared values of some users: the same bits, whichever others there are."""
+        """Sum of the squared values of some users: the bits of `user_squares`."""
         from sklearn_unlearn.utils._compiled import square_rows
 
         squares = np.zeros(len(users))
@@ -305,8 +307,8 @@ class Interactions:
         from sklearn_unlearn.utils._compiled import count_columns
 
         counts = np.zeros(self.n_items, np.int64)
-        for page in pages_of(self._indices):
-            count_columns(np.asarray(page), counts)
+        for _, page in passed(self._indices):
+            count_columns(page, counts)
         return counts
 
     def transpose_pattern(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
@@ -409,7 +411,7 @@ class Interactions:
             found.append(order[concatenate_ranges(indptr, np.flatnonzero(item_mask))])
         elif item_mask is not None and np.any(item_mask):
             found.append(self.item_cells(np.flatnonzero(item_mask))[2])
-        return np.unique(np.concatenate(found)).astype(np.int64, copy=False)
+        return sorted_union(*found)
 
     def item_cells(
         self, items: NDArray[np.int64]
@@ -430,8 +432,7 @@ class Interactions:
             The user and the position of each interaction, ascending within an item.
         """
         if "transpose" not in self._cache:
-            degrees = self._cache.get("item_degrees")
-            n_cells = None if degrees is None else int(degrees[items].sum())
+            n_cells = int(self.item_degrees[items].sum())
             lengths, of_users, positions = scan_columns(
                 self.indptr, self._indices, self.n_items, items, n_cells
             )
@@ -461,11 +462,16 @@ class Interactions:
         >>> retained._values.pages[1] is large._values.pages[1]
         True
         """
-        if self.n_interactions < _WORTH_PAGES or isinstance(self._indices, Pages):
+        if not self.is_large or isinstance(self._indices, Pages):
             return self.bare()
         starts = self.indptr[:-1:_PAGE_USERS]
         cells = (Pages.cut(whole(array), starts) for array in (self._indices, self._values))
         return self._with_cells(*cells)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the table is in pages, or large enough for them."""
+        return isinstance(self._indices, Pages) or self.n_interactions >= _WORTH_PAGES
 
     def _with_cells(
         self, indices: NDArray[Any] | Pages, values: NDArray[Any] | Pages

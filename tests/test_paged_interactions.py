@@ -1,6 +1,5 @@
 """Interactions in pages of users: the answers of one piece, and no trace in shared pages."""
 
-import contextlib
 import copy
 import pickle
 
@@ -11,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sklearn_unlearn import ALS, interactions
+from sklearn_unlearn import interactions
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._pages import Pages
-from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 from sklearn_unlearn.utils.estimator_checks._walk import walk
 
 
@@ -24,7 +22,6 @@ def small_pages():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interactions, "_PAGE_USERS", 3)
         patch.setattr(interactions, "_WORTH_PAGES", 0)
-        patch.setattr(interactions, "_USERS_AT_ONCE", 4)
         yield
 
 
@@ -158,45 +155,3 @@ def test_pages_that_do_not_belong_together_are_refused():
     ):
         with pytest.raises(ValueError, match="the loaded interactions are damaged"):
             made(2).__setstate__({**state, **change})
-
-
-ESTIMATORS = [
-    ALS(28, regularization=4.0, alpha=5.0),
-    ALS(28, regularization=4.0, alpha=5.0, unlearner="sweep"),
-]
-
-
-@parametrize_with_forget_checks(ESTIMATORS)
-def test_models_in_pages_pass_all_checks(check):
-    check()
-
-
-@pytest.mark.parametrize("max_iter", [0, 100])
-def test_models_in_pages_give_the_same_bits(monkeypatch, max_iter):
-    rng = np.random.default_rng(5)
-    X = (rng.random((40, 30)) < 0.3) * rng.integers(1, 5, (40, 30)).astype(np.float32)
-    settings = {"regularization": 5.0, "alpha": 5.0, "random_state": 0}
-
-    def answers():
-        model = ALS(8, max_iter=max_iter, **settings).fit(X)
-        yield model._interactions, *_answers(model)
-        for request in ({"users": 7}, {"items": [3]}, {"interactions": np.argwhere(X[:4])[::3]}):
-            model.forget(**request, missing="ignore")
-            yield model._interactions, *_answers(model)
-
-    with pytest.warns() if max_iter == 0 else contextlib.nullcontext():
-        paged = list(answers())
-        monkeypatch.setattr(interactions, "_WORTH_PAGES", 2**20)
-        plain = list(answers())
-    for one, other in zip(paged, plain, strict=True):
-        assert isinstance(one[0]._values, Pages) and not isinstance(other[0]._values, Pages)
-        for got, want in zip(one[1:], other[1:], strict=True):
-            assert_array_equal(got, want)
-
-
-def _answers(model):
-    return (
-        model.user_factors_.copy(),
-        model.item_factors_.copy(),
-        *model.recommend(users=[9, 2, 2], n_items=5),
-    )

@@ -357,8 +357,9 @@ def row_multiples(
         return None
     multiples = np.ones(sum(data.shape))
     if exponent:
-        cells = None if weights is None else weights[data.rows]
-        item_degrees = np.bincount(data.indices, cells, minlength=data.n_items)
+        item_degrees: NDArray[Any] = data.item_degrees
+        if weights is not None:
+            item_degrees = np.bincount(data.indices, weights[data.rows], minlength=data.n_items)
         degrees = np.concatenate([data.user_degrees + offsets[0], item_degrees + offsets[1]])
         multiples = np.where(degrees > 0, degrees, 1.0) ** exponent
     if weights is not None:

@@ -9,6 +9,7 @@ from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._paged import PagedFactors
 from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.recommenders.takeover import TakeOverMixin
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
@@ -17,7 +18,7 @@ from sklearn_unlearn.utils._tags import Tags
 __all__ = ["ALS"]
 
 
-class ALS(TakeOverMixin, FactorModel):
+class ALS(PagedFactors, TakeOverMixin, FactorModel):
     r"""Alternating least squares for implicit feedback, fitted so that it can forget.
 
     Every pair of user and item counts, the observed ones more [1]_:

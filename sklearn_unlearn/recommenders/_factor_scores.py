@@ -102,7 +102,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _score_users(self, users: Ints) -> Floats:
-        scores = self.user_factors_[users] @ self.item_factors_.T
+        scores = self._rows_of_users(users) @ self.item_factors_.T
         return self._with_constants(scores, self.user_biases_[users] if self._with_biases else None)
 
     def _score_rows(self, X: Any) -> Floats:
@@ -110,10 +110,15 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         return self._with_constants(U @ self.item_factors_.T, biases)
 
     def _score_pairs(self, users: Ints, items: Ints) -> Floats:
-        products = np.einsum("nk,nk->n", self.user_factors_[users], self.item_factors_[items])
+        products = np.einsum("nk,nk->n", self._rows_of_users(users), self.item_factors_[items])
         if not self._with_biases:
             return products
         return products + self.user_biases_[users] + self.item_biases_[items] + self.global_mean_
+
+    def _rows_of_users(self, users: Ints) -> Floats:
+        """Latent factors of some users."""
+        rows: Floats = self.user_factors_[users]
+        return rows
 
     def _with_constants(self, scores: Floats, user_biases: Floats | None = None) -> Floats:
         """Scores of latent factors, with biases and global mean if the model has such."""

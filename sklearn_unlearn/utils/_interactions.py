@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sklearn_unlearn.utils._pages import Pages, pages_of
+from sklearn_unlearn.utils._pages import Pages, passed
 
 __all__ = [
     "concatenate_ranges",
@@ -108,11 +108,10 @@ def scan_columns(
     marked = np.zeros(n_columns, np.uint8)
     marked[columns] = 1
     if n_cells is None:
-        n_cells = sum(int(np.count_nonzero(marked[page])) for page in pages_of(indices))
-    places, n, start = np.empty(n_cells + 1, np.int64), 0, 0
-    for page in pages_of(indices):
-        n += find_marked(np.asarray(page), marked, start, places[n:])
-        start += len(page)
+        n_cells = sum(int(np.count_nonzero(marked[page])) for _, page in passed(indices))
+    places, n = np.empty(n_cells + 1, np.int64), 0
+    for start, page in passed(indices):
+        n += find_marked(page, marked, start, places[n:])
     places = places[:n]
     number = np.full(n_columns, -1, np.int64)
     number[columns] = np.arange(len(columns))

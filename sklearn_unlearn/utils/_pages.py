@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pages", "pages_of", "whole"]
+__all__ = ["Pages", "passed", "release", "whole"]
 
 Ints = NDArray[np.int64]
 
@@ -49,6 +50,9 @@ class Pages:
         stops = np.append(starts[1:], len(array))
         return cls(np.array(array[a:b]) for a, b in zip(starts, stops, strict=True))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (list(self.pages),)
+
     def __len__(self) -> int:
         return int(self.starts[-1])
 
@@ -76,12 +80,16 @@ class Pages:
             positions = positions[order]
         found = np.empty((len(positions), *self.shape[1:]), self.dtype)
         for n, own in self._split(positions):
-            found[own] = self.pages[n][positions[own] - self.starts[n]]
+            found[own] = np.asarray(self.pages[n])[positions[own] - self.starts[n]]
+            release(self.pages[n])
         if order is None:
             return found
         out = np.empty_like(found)
         out[order] = found
         return out
+
+    def __repr__(self) -> str:
+        return f"Pages(shape={self.shape}, dtype={self.dtype}, n_pages={len(self.pages)})"
 
     def without(self, positions: Ints) -> Pages:
         """Return a version without some ascending, distinct positions."""
@@ -98,6 +106,12 @@ class Pages:
             pages[n][positions[own] - self.starts[n]] = entries[own]
         return Pages(pages)
 
+    def matching(self, array: NDArray[Any]) -> Pages:
+        """Return a version with the entries of an array of the same shape and data type."""
+        parts = (array[start : start + len(page)] for start, page in passed(self))
+        pairs = zip(self.pages, parts, strict=True)
+        return Pages(old if np.array_equal(old, new) else np.array(new) for old, new in pairs)
+
     def _split(self, positions: Ints) -> Iterator[tuple[int, slice]]:
         """Pages that hold some ascending positions, and which of the positions each holds."""
         cuts = np.searchsorted(positions, self.starts)
@@ -110,6 +124,21 @@ def whole(array: NDArray[Any] | Pages) -> NDArray[Any]:
     return np.concatenate(array.pages) if isinstance(array, Pages) else array
 
 
-def pages_of(array: NDArray[Any] | Pages) -> tuple[NDArray[Any], ...]:
-    """Pages in order; an array is one page."""
-    return array.pages if isinstance(array, Pages) else (array,)
+def passed(array: NDArray[Any] | Pages) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Make one pass: where each page begins, and the page; an array is one page.
+
+    What of a page is mapped from a file does not stay in the memory of the process.
+    """
+    start = 0
+    for page in array.pages if isinstance(array, Pages) else (array,):
+        yield start, np.asarray(page)
+        start += len(page)
+        release(page)
+
+
+def release(page: NDArray[Any]) -> None:
+    """Take what was read of a file out of the memory of the process; the file is as it was."""
+    mapped: Any = getattr(page, "_mmap", None)
+    # Only what nobody may write to: a private change would be lost.
+    if hasattr(mapped, "madvise") and getattr(page, "mode", None) == "r":
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sklearn_unlearn.utils._pages import release
 from sklearn_unlearn.utils._sparse_structure import check_sparse_structure, problem_of_compressed
 from sklearn_unlearn.utils._verbs import is_finite
 
@@ -169,6 +170,8 @@ def _problem_of_pages(state: Mapping[str, Any], names: Sequence[str]) -> str | N
         problem = problem_of_interactions(dict(zip(names, part, strict=True)), names)
         if problem:
             return problem
+        release(page)
+        release(numbers)
     return None
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from sklearn_unlearn.utils._pages import Pages, pages_of, whole
+from sklearn_unlearn.utils._pages import Pages, passed, release, whole
 
 
 @st.composite
@@ -39,6 +39,7 @@ def test_versions_are_those_of_the_array_and_share_what_they_can(case, source):
     for version, expected in (
         (pages.without(chosen), np.delete(array, chosen, axis=0)),
         (pages.replace(chosen, entries), changed),
+        (pages.matching(changed), changed),
     ):
         assert_array_equal(whole(version), expected)
         held = np.searchsorted(pages.starts, chosen, side="right") - 1
@@ -59,4 +60,24 @@ def test_pages_are_copies_that_nothing_can_write_to():
 
 def test_an_array_is_one_page():
     array = np.arange(3)
-    assert whole(array) is pages_of(array)[0] is array
+    ((start, page),) = passed(array)
+    assert whole(array) is page is array and start == 0
+
+
+@given(cut_arrays())
+def test_a_pass_goes_through_all_pages(case):
+    array, pages = case
+    for start, page in passed(pages):
+        assert_array_equal(page, array[start : start + len(page)])
+    assert_array_equal(np.concatenate([page for _, page in passed(pages)]), array)
+
+
+@pytest.mark.parametrize("mode", ["r", "c", "r+"])
+def test_what_is_released_reads_as_before(tmp_path, mode):
+    np.save(tmp_path / "array.npy", np.arange(5000.0))
+    mapped = np.load(tmp_path / "array.npy", mmap_mode=mode)
+    expected = np.arange(5000.0)
+    if mode != "r":
+        mapped[7] = expected[7] = -1
+    release(mapped)
+    assert_array_equal(mapped, expected)

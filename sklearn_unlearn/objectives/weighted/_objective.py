@@ -98,6 +98,10 @@ class WeightedObjective(SparseObjective):
     squares : ndarray, shape (n_users,), or None, default=None
         Sum of the squared values of each user, if it is known.
 
+    n_outside_cells : int, default=0
+        Observed cells of the rows that a table of its own leaves out: a share of the work counts
+        them too.
+
     Examples
     --------
     >>> import numpy as np
@@ -125,6 +129,7 @@ class WeightedObjective(SparseObjective):
     alpha: float = 1.0
     outside_weight: float = 1.0
     squares: Floats | None = None
+    n_outside_cells: int = 0
 
     has_exact_rows: ClassVar[bool] = True
     # An unobserved cell has the target zero, so no constant is added to scores.
@@ -188,6 +193,11 @@ class WeightedObjective(SparseObjective):
     def has_gauge(self) -> bool:
         """Whether rotating the latent columns of theta leaves the value alone."""
         return super().has_gauge and self.outside is None
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells that one product over all rows walks."""
+        return self.pattern.n_interactions + self.n_outside_cells
 
     def at(self, theta: Array) -> WeightedEvaluation:
         """Evaluate at a point, in the arrays of the backend."""

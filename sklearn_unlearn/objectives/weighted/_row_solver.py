@@ -250,6 +250,8 @@ class RowChanges:
         norms = np.sqrt(np.einsum("nk,nk->n", changes, changes))
         g = None if of_items else o.user_weights
         largest_weight = 1.0 if g is None else float(g.max(initial=0.0))
+        if g is not None and o.outside is not None:
+            largest_weight = max(largest_weight, o.outside_weight)
         return beside, norms, largest_weight * max(far, 0.0)
 
     def _through_sums(

@@ -61,6 +61,10 @@ class Weighted(Cells, Protocol):
     def user_weights(self) -> Floats | None: ...
     @property
     def alpha(self) -> float: ...
+    @property
+    def outside(self) -> tuple[Floats, Floats] | None: ...
+    @property
+    def outside_weight(self) -> float: ...
     def ridge_gradient(self, theta: Floats, rows: NDArray[Any]) -> Floats: ...
     def confidence_of(self, cells: NDArray[Any]) -> Floats: ...
 
@@ -306,7 +310,10 @@ def sweep(
         if not len(rows):
             continue
         of_items = bool(rows[0] >= m)
-        whole = len(rows) == (objective.layout.n_items if of_items else m)
+        # Of a table that leaves rows out, not even all rows are all that the sums are over.
+        whole = objective.outside is None and len(rows) == (
+            objective.layout.n_items if of_items else m
+        )
         change = namespace_of(theta).zeros_like(sums[of_items])
         for part in chunked(objective, rows):
             own = None if tilt is None else like(theta, tilt(part))

@@ -1,0 +1,248 @@
+"""Factors of many users in pages, and requests that read and write the rows they touch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sklearn_unlearn._forget_request import ForgetRequest
+from sklearn_unlearn.backends import Pattern
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.objectives import Layout
+from sklearn_unlearn.recommenders._factor_state import (
+    is_saturated,
+    report_of,
+    to_table,
+    used_columns,
+)
+from sklearn_unlearn.recommenders._types import Columns, Floats, Ints, ModelObjective
+from sklearn_unlearn.utils._interactions import rows_of, sorted_union
+from sklearn_unlearn.utils._pages import Pages, whole
+from sklearn_unlearn.utils._state import check_table, refuse_loaded
+
+__all__ = ["PagedFactors", "TouchedPart"]
+
+# Rows of a page of factors.
+_PAGE_ROWS = 1024
+# Of more of the interactions than this, a table of their own saves nothing.
+_MAX_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class TouchedPart:
+    """The rows that a request touches and their neighbours, as a table of their own.
+
+    All interactions of the touched rows are in it. The other rows come in through the Gram matrices
+    alone.
+
+    Parameters
+    ----------
+    before, retained : Interactions
+        Of the rows of this table, with and without what goes.
+
+    positions : ndarray of int64
+        What goes, as positions in `before`.
+
+    users, items : ndarray of int64
+        The rows, by their positions in the whole table, ascending.
+
+    touched_users, touched_items : ndarray of int64
+        Those that lose an interaction.
+    """
+
+    before: Interactions
+    retained: Interactions
+    positions: Ints
+    users: Ints
+    items: Ints
+    touched_users: Ints
+    touched_items: Ints
+
+    @classmethod
+    def of(cls, data: Interactions, positions: Ints) -> TouchedPart | None:
+        """Find the rows of a request; None where they hold much of the data."""
+        touched = np.unique(rows_of(data.indptr, positions)), np.unique(data.items_at(positions))
+        masks = [np.zeros(n, bool) for n in data.shape]
+        for mask, rows in zip(masks, touched, strict=True):
+            mask[rows] = True
+        cells = data.incident(*masks)
+        if len(cells) > _MAX_SHARE * data.n_interactions:
+            return None
+        users, items = rows_of(data.indptr, cells), data.items_at(cells)
+        rows, columns = sorted_union(users), sorted_union(items)
+        before = Interactions(
+            np.append(0, np.cumsum(np.bincount(np.searchsorted(rows, users)))),
+            np.searchsorted(columns, items).astype(items.dtype),
+            data.values_at(cells),
+            (len(rows), len(columns)),
+            None if data.row_weights is None else data.row_weights[rows],
+        )
+        gone = np.searchsorted(cells, positions)
+        return cls(before, before.remove(gone), gone, rows, columns, *touched)
+
+    def objective(self, whole: Any, table: Floats, sums: tuple[Floats, ...]) -> Any:
+        """Objective of the table, given that of all rows and the Gram matrices over all rows."""
+        m, weights = whole.layout.n_users, self.retained.row_weights
+        rows = np.concatenate([self.users, self.items + m])
+        part = replace(
+            whole,
+            pattern=Pattern.from_interactions(self.retained),
+            values=self.retained.values,
+            layout=whole.layout.for_rows(len(self.users), len(self.items)),
+            ridge=whole.ridge.for_rows(rows),
+            user_weights=weights,
+            squares=None,
+            n_outside_cells=whole.n_cells - self.retained.n_interactions,
+        )
+        inside = part.sums(table)
+        largest = 1.0 if weights is None else float(whole.user_weights.max())
+        outside = sums[0] - inside[0], sums[1] - inside[1]
+        return replace(part, outside=outside, outside_weight=largest)
+
+
+class PagedFactors:
+    """Mixin of `ALS`: factors of users in pages, where the interactions are in pages.
+
+    The attribute ``user_factors_`` is put together when it is asked for.
+    """
+
+    item_factors_: Floats
+    _sums: tuple[Floats, ...]
+    _interactions: Interactions
+
+    @property
+    def user_factors_(self) -> Floats:
+        """Factors of the users, shape (n_users, n_factors)."""
+        if "user_factors_" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'user_factors_'")
+        return whole(self.__dict__["user_factors_"])
+
+    @user_factors_.setter
+    def user_factors_(self, factors: Floats) -> None:
+        self.__dict__["user_factors_"] = factors
+
+    @user_factors_.deleter
+    def user_factors_(self) -> None:
+        del self.__dict__["user_factors_"]
+
+    def _rows_of_users(self, users: Ints) -> Floats:
+        return self.__dict__["user_factors_"][users]
+
+    def _theta(self, layout: Layout, columns: Columns = slice(None)) -> Floats:
+        table = self.__dict__["user_factors_"]
+        if isinstance(table, Pages) and layout.width == table.shape[1]:
+            # Put together once; there are no biases.
+            return np.concatenate([*table.pages, self.item_factors_])
+        return to_table(self, layout, columns)
+
+    def _attributes(
+        self,
+        theta: Floats,
+        objective: ModelObjective,
+        data: Interactions,
+        columns: Columns | None = None,
+        sums: tuple[Floats, ...] = (),
+    ) -> dict[str, Any]:
+        state: dict[str, Any] = super()._attributes(  # type: ignore[misc]
+            theta, objective, data, columns, sums
+        )
+        if data.is_large:
+            state["user_factors_"] = _paged(state["user_factors_"], vars(self).get("user_factors_"))
+            # A view would keep the factors of all users alive.
+            state["item_factors_"] = state["item_factors_"].copy()
+        return state
+
+    def _check_loaded(self, state: Mapping[str, Any]) -> None:
+        table = state.get("user_factors_")
+        if isinstance(table, Pages):
+            if not table.pages:
+                refuse_loaded(self, "user_factors_ has no pages")
+            first = check_table(self, {"page": table.pages[0]}, "page", (None, None))
+            for page in table.pages:
+                check_table(self, {"page": page}, "page", (None, first.shape[1]), (first.dtype,))
+            # The shape alone is looked at from here on.
+            state = {**state, "user_factors_": np.broadcast_to(first[:0].sum(axis=0), table.shape)}
+        super()._check_loaded(state)  # type: ignore[misc]
+
+    # -- requests ----------------------------------------------------------------------------------
+    def _answer(self: Any, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
+        """Attributes after a request; of the touched rows alone, where no others move."""
+        strategy, table = self._strategy(), self.__dict__["user_factors_"]
+        local = isinstance(table, Pages) and getattr(strategy, "scope", None) == "touched"
+        # A converged model has a slack, which is a property of all rows.
+        if (
+            local
+            and not self.converged_
+            and used_columns(self.item_factors_) == slice(self.item_factors_.shape[1])
+        ):
+            part = TouchedPart.of(self._interactions, request.positions)
+            if part is not None:
+                return self._answer_locally(retained, request, part)
+        state: dict[str, Any] = super()._answer(retained, request)  # type: ignore[misc]
+        return state
+
+    def _answer_locally(
+        self: Any, retained: Interactions, request: ForgetRequest, part: TouchedPart
+    ) -> dict[str, Any]:
+        _ = retained.item_degrees  # counted once in a row of requests: `remove` carries it over
+        objective = self._make_objective(retained)
+        problem = self._local_problem(retained, part, objective)
+        outcome = self._strategy().unlearn(problem)
+        users, items = part.touched_users, part.touched_items
+        theta, table = outcome.theta, self.__dict__["user_factors_"]
+        item_factors = np.array(self.item_factors_)
+        item_factors[items] = theta[len(part.users) + np.searchsorted(part.items, items)]
+        return {
+            "user_factors_": table.replace(users, theta[np.searchsorted(part.users, users)]),
+            "item_factors_": item_factors,
+            "_sums": outcome.sums,
+            "_slack": min(outcome.slack, 0.0),
+            "_fit_work": problem.refit_cost * retained.n_interactions,
+            "converged_": outcome.converged,
+            "gradient_norm_": outcome.bound,
+            "forget_report_": report_of(
+                outcome, request, saturated=is_saturated({"item_factors_": item_factors})
+            ),
+        }
+
+    def _local_problem(
+        self: Any, retained: Interactions, part: TouchedPart, objective: Any
+    ) -> ForgetProblem:
+        theta = np.concatenate([self._rows_of_users(part.users), self.item_factors_[part.items]])
+        own = part.objective(objective, theta, self._sums)
+
+        def before() -> Any:
+            # Of J_D nothing is asked but the penalty: frequency scaling counts what goes.
+            ridge = self._make_objective(self._interactions).ridge
+            rows = np.concatenate([part.users, part.items + retained.n_users])
+            return replace(own, ridge=ridge.for_rows(rows))
+
+        return ForgetProblem(
+            before=part.before,
+            retained=part.retained,
+            positions=part.positions,
+            objective=own,
+            objective_before=before,
+            theta=theta,
+            converged=self.converged_,
+            gradient_norm=self.gradient_norm_,
+            slack=self._slack,
+            n_free=0,
+            local=True,
+            refit=lambda: self._minimize(retained, self._seed)[0],
+            sums=self._sums,
+            gtol=self._request_gtol(objective),
+            trained_norm=self.tol * objective.gradient_scale,
+            refit_cost=self._fit_work / max(self._interactions.n_interactions, 1),
+        )
+
+
+def _paged(factors: Floats, old: Any) -> Pages:
+    """Factors in pages: those of an older version where nothing differs."""
+    if isinstance(old, Pages) and old.shape == factors.shape and old.dtype == factors.dtype:
+        return old.matching(factors)
+    return Pages.cut(factors, np.arange(0, len(factors), _PAGE_ROWS))

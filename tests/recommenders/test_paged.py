@@ -1,0 +1,214 @@
+"""Factors in pages: the same bits as in one table, requests of the touched rows included."""
+
+import contextlib
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from sklearn_unlearn import ALS, interactions
+from sklearn_unlearn.influence import SweepUnlearner
+from sklearn_unlearn.recommenders import _paged
+from sklearn_unlearn.utils._pages import Pages
+from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
+from sklearn_unlearn.utils.estimator_checks._walk import walk
+
+# What a request says of a model that was stopped early is told elsewhere.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.NotConvergedWarning")
+TOUCHED = SweepUnlearner(scope="touched", n_sweeps=1)
+RNG = np.random.default_rng(5)
+X = (RNG.random((40, 30)) < 0.25) * RNG.integers(1, 5, (40, 30)).astype(np.float32)
+X[[3, 20]] = 0
+X[:, 11] = 0
+REQUESTS = {
+    "user": {"users": 7},
+    "users": {"users": [0, 9, 38]},
+    "item": {"items": [3]},
+    "pairs": {"interactions": np.argwhere(X)[::17]},
+    "all": {"users": [12], "items": [5], "interactions": np.argwhere(X[:3])},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_pages():
+    """A few rows a page, whatever the size of a model, and no request too large for its rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interactions, "_PAGE_USERS", 3)
+        patch.setattr(interactions, "_WORTH_PAGES", 0)
+        patch.setattr(_paged, "_PAGE_ROWS", 4)
+        patch.setattr(_paged, "_MAX_SHARE", 1.0)
+        yield
+
+
+def made(weights=None, **params):
+    params = {"alpha": 5.0, "regularization": 5.0, "random_state": 0, "n_sweeps": 3, **params}
+    return ALS(6, **params).fit(X, sample_weight=weights)
+
+
+@contextlib.contextmanager
+def in_one_piece():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interactions, "_WORTH_PAGES", 2**20)
+        yield
+
+
+def forget(model, request):
+    return model.forget(**request, missing="ignore")
+
+
+def require_same(paged, plain):
+    assert isinstance(vars(paged)["user_factors_"], Pages)
+    assert isinstance(vars(plain)["user_factors_"], np.ndarray)
+    assert_array_equal(paged.user_factors_, plain.user_factors_)
+    assert_array_equal(paged.item_factors_, plain.item_factors_)
+    for one, other in zip(paged._sums, plain._sums, strict=True):
+        assert_array_equal(one, other)
+    for name in ("gradient_norm_", "converged_", "n_iter_", "_fit_work"):
+        assert getattr(paged, name) == getattr(plain, name), name
+    for users in ([9, 2, 2], slice(None)):
+        users = np.arange(40)[users]
+        for one, other in zip(
+            paged.recommend(users=users, n_items=5),
+            plain.recommend(users=users, n_items=5),
+            strict=True,
+        ):
+            assert_array_equal(one, other)
+    pairs = RNG.integers(30, size=(9, 2))
+    assert_array_equal(paged.predict_pairs(pairs), plain.predict_pairs(pairs))
+    assert_array_equal(paged.transform(X), plain.transform(X))
+    if hasattr(plain, "forget_report_"):
+        one, other = (model.forget_report_.to_dict() for model in (paged, plain))
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+KINDS = {
+    "stopped early": {"max_iter": 0, "unlearner": TOUCHED},
+    "three sweeps": {"max_iter": 0, "unlearner": SweepUnlearner(scope="touched", n_sweeps=3)},
+    "no promise": {"max_iter": 0, "unlearner": SweepUnlearner(scope="touched", tol=None)},
+    "finished": {
+        "max_iter": 0,
+        "unlearner": SweepUnlearner(scope="touched", correct_residual=False),
+    },
+    "scaled": {"max_iter": 0, "unlearner": TOUCHED, "frequency_scaling": 0.5},
+    "weighted": {"max_iter": 0, "unlearner": TOUCHED, "weights": RNG.random(40) + 0.5},
+    "both": {
+        "max_iter": 0,
+        "unlearner": TOUCHED,
+        "frequency_scaling": 0.5,
+        "weights": RNG.random(40) + 0.5,
+    },
+    "converged": {"unlearner": TOUCHED},
+    "newton": {},
+    "refit": {"unlearner": "refit"},
+}
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_give_the_same_bits(kind, request_name):
+    paged = made(**KINDS[kind])
+    with in_one_piece():
+        plain = made(**KINDS[kind])
+    require_same(paged, plain)
+    for request in (REQUESTS[request_name], {"users": [33]}, {"interactions": [[5, 2]]}):
+        forget(paged, request)
+        with in_one_piece():
+            forget(plain, request)
+        require_same(paged, plain)
+
+
+def test_only_touched_rows_are_read_and_written(monkeypatch):
+    model = made(**KINDS["stopped early"])
+    monkeypatch.setattr(_paged.PagedFactors, "_theta", None)  # that would be the whole table
+    monkeypatch.setattr(_paged, "whole", None)
+    before = vars(model)["user_factors_"]
+    forget(model, {"users": [5]})
+    after = vars(model)["user_factors_"]
+    kept = [a is b for a, b in zip(before.pages, after.pages, strict=True)]
+    assert kept == [True, False] + [True] * 8
+    assert not np.any(after[np.array([5])])
+    held = [id(one) for one in walk(model) if isinstance(one, np.ndarray)]
+    assert id(before.pages[1]) not in held and model.item_factors_.base is None
+
+
+def test_a_request_of_much_of_the_data_takes_the_whole_table(monkeypatch):
+    model = made(**KINDS["stopped early"])
+    with in_one_piece():
+        plain = made(**KINDS["stopped early"])
+        forget(plain, {"users": np.arange(20)})
+    monkeypatch.setattr(_paged, "_MAX_SHARE", 0.25)
+    forget(model, {"users": np.arange(20)})
+    require_same(model, plain)
+
+
+def test_an_interruption_leaves_the_model_as_it_was(monkeypatch):
+    model = made(**KINDS["stopped early"])
+    before, table = dict(vars(model)), model.user_factors_
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pages, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.forget(users=5)
+    assert all(vars(model)[name] is value for name, value in before.items())
+    assert_array_equal(model.user_factors_, table)
+
+
+def test_models_are_stored_and_mapped_page_by_page(tmp_path):
+    model = made(**KINDS["stopped early"])
+    joblib.dump(model, tmp_path / "model.joblib")
+    stored = (tmp_path / "model.joblib").read_bytes()
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    assert all(isinstance(page, np.memmap) for page in vars(mapped)["user_factors_"].pages)
+    forget(mapped, {"users": 7})
+    forget(model, {"users": 7})
+    kinds = [isinstance(page, np.memmap) for page in vars(mapped)["user_factors_"].pages]
+    assert kinds == [True, False] + [True] * 8
+    assert_array_equal(mapped.user_factors_, model.user_factors_)
+    assert (tmp_path / "model.joblib").read_bytes() == stored
+
+
+def test_factors_are_set_and_deleted_as_any_attribute():
+    model = ALS()
+    assert not hasattr(model, "user_factors_")
+    model = made(max_iter=0)
+    scores = model.predict_pairs([[0, 1]])
+    model.user_factors_ = -model.user_factors_
+    assert isinstance(vars(model)["user_factors_"], np.ndarray)
+    assert_array_equal(model.predict_pairs([[0, 1]]), -scores)
+    forget(model, {"users": 7})
+    assert isinstance(vars(model)["user_factors_"], Pages)
+    del model.user_factors_
+    with pytest.raises(AttributeError, match="'ALS' object has no attribute 'user_factors_'"):
+        _ = model.user_factors_
+
+
+@pytest.mark.parametrize("damage", ["none", "short", "wide", "types", "objects"])
+def test_damaged_pages_are_refused(damage):
+    model = made(max_iter=0)
+    pages = list(vars(model)["user_factors_"].pages)
+    vars(model)["user_factors_"] = Pages(
+        {
+            "none": [],
+            "short": pages[1:],
+            "wide": [*pages[:-1], pages[-1][:, :3]],
+            "types": [*pages[:-1], pages[-1].astype(np.float64)],
+            "objects": [*pages[:-1], pages[-1].astype(object)],
+        }[damage]
+    )
+    with pytest.raises(ValueError, match="the loaded ALS is damaged"):
+        pickle.loads(pickle.dumps(model))
+
+
+ESTIMATORS = [
+    ALS(28, regularization=4.0, alpha=5.0),
+    ALS(28, regularization=4.0, alpha=5.0, unlearner="sweep"),
+]
+
+
+@parametrize_with_forget_checks(ESTIMATORS)
+def test_forget_checks(check):
+    check()
