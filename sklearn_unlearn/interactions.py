@@ -237,9 +237,9 @@ class Interactions:
         return whole(self._values) if isinstance(self._values, Pages) else self._values
 
     @property
-    def stored_values(self) -> NDArray[Any] | Pages:
-        """Value of each interaction, as it is stored: what pages hold is not put together."""
-        return self._values
+    def stored(self) -> tuple[NDArray[Any] | Pages, NDArray[Any] | Pages]:
+        """Items and values as they are stored: what is in pages is not put together."""
+        return self._indices, self._values
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -339,7 +339,7 @@ class Interactions:
         self._cache[name] = value
 
     def to_csr(self) -> sparse.csr_array:
-        """Return a SciPy matrix, shape (n_users, n_items), over the same read-only arrays."""
+        """Return a SciPy matrix, shape (n_users, n_items), over the read-only arrays."""
         csr = sparse.csr_array((self.values, self.indices, self.indptr), shape=self.shape)
         csr.has_canonical_format = True
         return csr

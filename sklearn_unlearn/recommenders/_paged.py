@@ -13,21 +13,20 @@ from sklearn_unlearn.backends import Pattern
 from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
-from sklearn_unlearn.recommenders._factor_state import (
-    is_saturated,
-    report_of,
-    to_table,
-    used_columns,
-)
-from sklearn_unlearn.recommenders._types import Columns, Floats, Ints, ModelObjective
+from sklearn_unlearn.recommenders._factor_state import report_of, to_table
+from sklearn_unlearn.recommenders._types import Columns, Floats, Ints, ModelObjective, State
 from sklearn_unlearn.utils._interactions import rows_of, sorted_union
 from sklearn_unlearn.utils._pages import Pages, whole
 from sklearn_unlearn.utils._state import check_table, refuse_loaded
 
 __all__ = ["PagedFactors", "TouchedPart"]
 
+_NAMES = ("user_factors_", "item_factors_")
+
 # Rows of a page of factors.
 _PAGE_ROWS = 1024
+# From so many bytes of factors on, pages take less time than to copy all.
+_WORTH_PAGES = 2**24
 # Of more of the interactions than this, a table of their own saves nothing.
 _MAX_SHARE = 0.25
 
@@ -104,40 +103,66 @@ class TouchedPart:
         return replace(part, outside=outside, outside_weight=largest)
 
 
-class PagedFactors:
-    """Mixin of `ALS`: factors of users in pages, where the interactions are in pages.
+def _whole_table(name: str, text: str, *, keep: bool) -> property:
+    """Make the attribute that puts a table together when it is asked for, if it is in pages."""
 
-    The attribute ``user_factors_`` is put together when it is asked for.
+    def read(self: Any) -> Floats:
+        try:
+            table = self.__dict__[name]
+        except KeyError:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(message) from None
+        if not isinstance(table, Pages):
+            return table
+        joined = table.joined() if keep else whole(table)
+        joined.setflags(write=False)  # what is written to it would be lost
+        return joined
+
+    def write(self: Any, table: Floats) -> None:
+        self.__dict__[name] = table
+
+    def delete(self: Any) -> None:
+        del self.__dict__[name]
+
+    return property(read, write, delete, text)
+
+
+class PagedFactors:
+    """Mixin of `ALS`: large tables of factors in pages, of which a request copies some.
+
+    The attributes ``user_factors_`` and ``item_factors_`` are arrays: the pages are put together
+    when they are asked for. Those of the items are kept, as every list takes all of them.
     """
 
-    item_factors_: Floats
     _sums: tuple[Floats, ...]
     _interactions: Interactions
 
-    @property
-    def user_factors_(self) -> Floats:
-        """Factors of the users, shape (n_users, n_factors)."""
-        if "user_factors_" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'user_factors_'")
-        return whole(self.__dict__["user_factors_"])
-
-    @user_factors_.setter
-    def user_factors_(self, factors: Floats) -> None:
-        self.__dict__["user_factors_"] = factors
-
-    @user_factors_.deleter
-    def user_factors_(self) -> None:
-        del self.__dict__["user_factors_"]
+    user_factors_ = _whole_table(
+        "user_factors_", "Factors of the users, shape (n_users, n_factors).", keep=False
+    )
+    item_factors_ = _whole_table(
+        "item_factors_", "Factors of the items, shape (n_items, n_factors).", keep=True
+    )
 
     def _rows_of_users(self, users: Ints) -> Floats:
         return self.__dict__["user_factors_"][users]
 
+    @staticmethod
+    def _parameters(state: State) -> State:
+        items = state["item_factors_"]
+        return {**state, "item_factors_": items.joined()} if isinstance(items, Pages) else state
+
     def _theta(self, layout: Layout, columns: Columns = slice(None)) -> Floats:
-        table = self.__dict__["user_factors_"]
-        if isinstance(table, Pages) and layout.width == table.shape[1]:
+        tables = self._tables_in_pages()
+        if tables is not None and layout.width == tables[0].shape[1]:
             # Put together once; there are no biases.
-            return np.concatenate([*table.pages, self.item_factors_])
+            return np.concatenate([page for table in tables for page in table.pages])
         return to_table(self, layout, columns)
+
+    def _tables_in_pages(self) -> tuple[Pages, Pages] | None:
+        """Return the tables of users and of items, if both are in pages."""
+        users, items = (self.__dict__[name] for name in _NAMES)
+        return (users, items) if isinstance(users, Pages) and isinstance(items, Pages) else None
 
     def _attributes(
         self,
@@ -150,35 +175,25 @@ class PagedFactors:
         state: dict[str, Any] = super()._attributes(  # type: ignore[misc]
             theta, objective, data, columns, sums
         )
-        if data.is_large:
-            state["user_factors_"] = _paged(state["user_factors_"], vars(self).get("user_factors_"))
-            # A view would keep the factors of all users alive.
-            state["item_factors_"] = state["item_factors_"].copy()
+        if sum(state[name].nbytes for name in _NAMES) >= _WORTH_PAGES:
+            old = vars(self)
+            state.update({name: _paged(state[name], old.get(name)) for name in _NAMES})
         return state
 
     def _check_loaded(self, state: Mapping[str, Any]) -> None:
-        table = state.get("user_factors_")
-        if isinstance(table, Pages):
-            if not table.pages:
-                refuse_loaded(self, "user_factors_ has no pages")
-            first = check_table(self, {"page": table.pages[0]}, "page", (None, None))
-            for page in table.pages:
-                check_table(self, {"page": page}, "page", (None, first.shape[1]), (first.dtype,))
-            # The shape alone is looked at from here on.
-            state = {**state, "user_factors_": np.broadcast_to(first[:0].sum(axis=0), table.shape)}
+        for name in _NAMES:
+            table = state.get(name)
+            if isinstance(table, Pages):
+                state = {**state, name: _checked(self, name, table)}
         super()._check_loaded(state)  # type: ignore[misc]
 
     # -- requests ----------------------------------------------------------------------------------
     def _answer(self: Any, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         """Attributes after a request; of the touched rows alone, where no others move."""
-        strategy, table = self._strategy(), self.__dict__["user_factors_"]
-        local = isinstance(table, Pages) and getattr(strategy, "scope", None) == "touched"
+        tables, touched = self._tables_in_pages(), getattr(self._strategy(), "scope", None)
         # A converged model has a slack, which is a property of all rows.
-        if (
-            local
-            and not self.converged_
-            and used_columns(self.item_factors_) == slice(self.item_factors_.shape[1])
-        ):
+        local = tables is not None and touched == "touched" and not self.converged_
+        if local and _uses_all_columns(tables[1]):
             part = TouchedPart.of(self._interactions, request.positions)
             if part is not None:
                 return self._answer_locally(retained, request, part)
@@ -192,27 +207,31 @@ class PagedFactors:
         objective = self._make_objective(retained)
         problem = self._local_problem(retained, part, objective)
         outcome = self._strategy().unlearn(problem)
-        users, items = part.touched_users, part.touched_items
-        theta, table = outcome.theta, self.__dict__["user_factors_"]
-        item_factors = np.array(self.item_factors_)
-        item_factors[items] = theta[len(part.users) + np.searchsorted(part.items, items)]
+        rows, theta = (part.touched_users, part.touched_items), outcome.theta
+        places = (
+            np.searchsorted(part.users, rows[0]),
+            np.searchsorted(part.items, rows[1]) + len(part.users),
+        )
+        users, items = (
+            table.replace(own, theta[place])
+            for table, own, place in zip(self._tables_in_pages(), rows, places, strict=True)
+        )
         return {
-            "user_factors_": table.replace(users, theta[np.searchsorted(part.users, users)]),
-            "item_factors_": item_factors,
+            "user_factors_": users,
+            "item_factors_": items,
             "_sums": outcome.sums,
             "_slack": min(outcome.slack, 0.0),
             "_fit_work": problem.refit_cost * retained.n_interactions,
             "converged_": outcome.converged,
             "gradient_norm_": outcome.bound,
-            "forget_report_": report_of(
-                outcome, request, saturated=is_saturated({"item_factors_": item_factors})
-            ),
+            "forget_report_": report_of(outcome, request, saturated=_uses_all_columns(items)),
         }
 
     def _local_problem(
         self: Any, retained: Interactions, part: TouchedPart, objective: Any
     ) -> ForgetProblem:
-        theta = np.concatenate([self._rows_of_users(part.users), self.item_factors_[part.items]])
+        users, items = self._tables_in_pages()
+        theta = np.concatenate([users[part.users], items[part.items]])
         own = part.objective(objective, theta, self._sums)
 
         def before() -> Any:
@@ -246,3 +265,23 @@ def _paged(factors: Floats, old: Any) -> Pages:
     if isinstance(old, Pages) and old.shape == factors.shape and old.dtype == factors.dtype:
         return old.matching(factors)
     return Pages.cut(factors, np.arange(0, len(factors), _PAGE_ROWS))
+
+
+def _uses_all_columns(table: Pages) -> bool:
+    """Tell whether no column is zero in all rows; the first page mostly tells."""
+    used = np.zeros(table.shape[1], bool)
+    for page in table.pages:
+        used |= page.any(axis=0)
+        if used.all():
+            return True
+    return False
+
+
+def _checked(owner: Any, name: str, table: Pages) -> Floats:
+    """Check the pages of a loaded table; return an array of its shape that takes no memory."""
+    if not table.pages:
+        refuse_loaded(owner, f"{name} has no pages")
+    first = check_table(owner, {name: table.pages[0]}, name, (None, None))
+    for page in table.pages:
+        check_table(owner, {name: page}, name, (None, first.shape[1]), (first.dtype,))
+    return np.broadcast_to(np.zeros((), first.dtype), table.shape)

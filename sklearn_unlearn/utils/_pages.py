@@ -36,10 +36,11 @@ class Pages:
     (array([0, 4]), True, [2, 1, 2])
     """
 
-    __slots__ = ("pages", "starts")
+    __slots__ = ("_joined", "pages", "starts")
 
     def __init__(self, pages: Iterable[NDArray[Any]]) -> None:
         self.pages = tuple(pages)
+        self._joined: NDArray[Any] | None = None
         self.starts: Ints = np.append(0, np.cumsum([len(page) for page in self.pages]))
         for page in self.pages:
             page.setflags(write=False)
@@ -49,6 +50,12 @@ class Pages:
         """Copy an array into pages that begin at some positions, the first of which is 0."""
         stops = np.append(starts[1:], len(array))
         return cls(np.array(array[a:b]) for a, b in zip(starts, stops, strict=True))
+
+    def joined(self) -> NDArray[Any]:
+        """Put the pages together, once: the array is kept beside them, for as long as they are."""
+        if self._joined is None:
+            self._joined = np.concatenate(self.pages)
+        return self._joined
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (list(self.pages),)

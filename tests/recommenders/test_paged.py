@@ -38,6 +38,7 @@ def small_pages():
         patch.setattr(interactions, "_PAGE_USERS", 3)
         patch.setattr(interactions, "_WORTH_PAGES", 0)
         patch.setattr(_paged, "_PAGE_ROWS", 4)
+        patch.setattr(_paged, "_WORTH_PAGES", 0)
         patch.setattr(_paged, "_MAX_SHARE", 1.0)
         yield
 
@@ -51,6 +52,7 @@ def made(weights=None, **params):
 def in_one_piece():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interactions, "_WORTH_PAGES", 2**20)
+        patch.setattr(_paged, "_WORTH_PAGES", 2**24)
         yield
 
 
@@ -59,8 +61,8 @@ def forget(model, request):
 
 
 def require_same(paged, plain):
-    assert isinstance(vars(paged)["user_factors_"], Pages)
-    assert isinstance(vars(plain)["user_factors_"], np.ndarray)
+    for name in ("user_factors_", "item_factors_"):
+        assert isinstance(vars(paged)[name], Pages) and isinstance(vars(plain)[name], np.ndarray)
     assert_array_equal(paged.user_factors_, plain.user_factors_)
     assert_array_equal(paged.item_factors_, plain.item_factors_)
     for one, other in zip(paged._sums, plain._sums, strict=True):
@@ -130,7 +132,20 @@ def test_only_touched_rows_are_read_and_written(monkeypatch):
     assert kept == [True, False] + [True] * 8
     assert not np.any(after[np.array([5])])
     held = [id(one) for one in walk(model) if isinstance(one, np.ndarray)]
-    assert id(before.pages[1]) not in held and model.item_factors_.base is None
+    assert id(before.pages[1]) not in held
+
+
+def test_all_items_are_put_together_once_a_version_and_never_kept_beyond():
+    model = made(**KINDS["stopped early"])
+    model.recommend(users=[0])
+    old = model.item_factors_
+    assert model.item_factors_ is old and not old.flags.writeable
+    assert pickle.loads(pickle.dumps(vars(model)["item_factors_"]))._joined is None
+    forget(model, {"users": [5]})
+    assert vars(model)["item_factors_"]._joined is None
+    assert not any(one is old for one in walk(model))
+    model.recommend(users=[0])
+    assert not np.array_equal(model.item_factors_, old)
 
 
 def test_a_request_of_much_of_the_data_takes_the_whole_table(monkeypatch):
@@ -175,6 +190,9 @@ def test_factors_are_set_and_deleted_as_any_attribute():
     model = ALS()
     assert not hasattr(model, "user_factors_")
     model = made(max_iter=0)
+    for name in ("user_factors_", "item_factors_"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(model, name)[0] = 1
     scores = model.predict_pairs([[0, 1]])
     model.user_factors_ = -model.user_factors_
     assert isinstance(vars(model)["user_factors_"], np.ndarray)
@@ -187,10 +205,11 @@ def test_factors_are_set_and_deleted_as_any_attribute():
 
 
 @pytest.mark.parametrize("damage", ["none", "short", "wide", "types", "objects"])
-def test_damaged_pages_are_refused(damage):
+@pytest.mark.parametrize("name", ["user_factors_", "item_factors_"])
+def test_damaged_pages_are_refused(name, damage):
     model = made(max_iter=0)
-    pages = list(vars(model)["user_factors_"].pages)
-    vars(model)["user_factors_"] = Pages(
+    pages = list(vars(model)[name].pages)
+    vars(model)[name] = Pages(
         {
             "none": [],
             "short": pages[1:],

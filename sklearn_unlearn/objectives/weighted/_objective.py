@@ -180,7 +180,7 @@ class WeightedObjective(SparseObjective):
         multiples = row_multiples(data, frequency_scaling, frequency_offset)
         return cls(
             Pattern.from_interactions(data),
-            data.stored_values,
+            data.stored[1],
             Layout(data.n_users, data.n_items, n_factors, fit_bias=False),
             Ridge(float(regularization), (1.0, 1.0), multiples),
             backend,
