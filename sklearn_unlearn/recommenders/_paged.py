@@ -17,7 +17,7 @@ from sklearn_unlearn.recommenders._factor_state import report_of, to_table
 from sklearn_unlearn.recommenders._types import Columns, Floats, Ints, ModelObjective, State
 from sklearn_unlearn.utils._interactions import rows_of, sorted_union
 from sklearn_unlearn.utils._pages import Pages, whole
-from sklearn_unlearn.utils._state import check_table, refuse_loaded
+from sklearn_unlearn.utils._state import check_table
 
 __all__ = ["PagedFactors", "TouchedPart"]
 
@@ -279,8 +279,6 @@ def _uses_all_columns(table: Pages) -> bool:
 
 def _checked(owner: Any, name: str, table: Pages) -> Floats:
     """Check the pages of a loaded table; return an array of its shape that takes no memory."""
-    if not table.pages:
-        refuse_loaded(owner, f"{name} has no pages")
     first = check_table(owner, {name: table.pages[0]}, name, (None, None))
     for page in table.pages:
         check_table(owner, {name: page}, name, (None, first.shape[1]), (first.dtype,))

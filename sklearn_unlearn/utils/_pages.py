@@ -39,7 +39,10 @@ class Pages:
     __slots__ = ("_joined", "pages", "starts")
 
     def __init__(self, pages: Iterable[NDArray[Any]]) -> None:
-        self.pages = tuple(pages)
+        self._put(tuple(pages))
+
+    def _put(self, pages: tuple[NDArray[Any], ...]) -> None:
+        self.pages = pages
         self._joined: NDArray[Any] | None = None
         self.starts: Ints = np.append(0, np.cumsum([len(page) for page in self.pages]))
         for page in self.pages:
@@ -57,8 +60,17 @@ class Pages:
             self._joined = np.concatenate(self.pages)
         return self._joined
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self.pages),)
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pages": list(self.pages)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pages = tuple(state["pages"])
+        if not pages or not all(isinstance(page, np.ndarray) and page.ndim for page in pages):
+            raise ValueError(
+                "the loaded pages are damaged: they are no arrays, or there are none; expected the "
+                "pages of an array. Load another copy of the file, or fit again."
+            )
+        self._put(pages)
 
     def __len__(self) -> int:
         return int(self.starts[-1])

@@ -1,18 +1,25 @@
 """Factors in pages: the same bits as in one table, requests of the touched rows included."""
 
 import contextlib
+import copy
 import pickle
 
 import joblib
 import numpy as np
 import pytest
+import skops.io
 from numpy.testing import assert_array_equal
 
 from sklearn_unlearn import ALS, interactions
 from sklearn_unlearn.influence import SweepUnlearner
 from sklearn_unlearn.recommenders import _paged
 from sklearn_unlearn.utils._pages import Pages
-from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
+from sklearn_unlearn.utils.estimator_checks import (
+    _request_checks,
+    _serving,
+    _traces,
+    parametrize_with_forget_checks,
+)
 from sklearn_unlearn.utils.estimator_checks._walk import walk
 
 # What a request says of a model that was stopped early is told elsewhere.
@@ -218,8 +225,33 @@ def test_damaged_pages_are_refused(name, damage):
             "objects": [*pages[:-1], pages[-1].astype(object)],
         }[damage]
     )
-    with pytest.raises(ValueError, match="the loaded ALS is damaged"):
+    with pytest.raises(ValueError, match=r"the loaded (ALS is|pages are) damaged"):
         pickle.loads(pickle.dumps(model))
+
+
+def through_skops(model):
+    data = skops.io.dumps(model)
+    types = skops.io.get_untrusted_types(data=data)
+    assert all(name.startswith("sklearn_unlearn.") for name in types)
+    return skops.io.loads(data, trusted=types)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model, protocol=2)), through_skops],
+    ids=["deepcopy", "pickle", "skops"],
+)
+def test_copies_are_models_in_pages_of_their_own(store):
+    model = made(max_iter=0)
+    twin = store(model)
+    for name in ("user_factors_", "item_factors_"):
+        old, new = vars(model)[name], vars(twin)[name]
+        assert isinstance(new, Pages) and len(old.pages) == len(new.pages)
+        assert not any(np.shares_memory(*pair) for pair in zip(old.pages, new.pages, strict=True))
+    assert_array_equal(twin.user_factors_, model.user_factors_)
+    forget(twin, {"users": 7})
+    forget(model, {"users": 7})
+    assert_array_equal(twin.item_factors_, model.item_factors_)
 
 
 ESTIMATORS = [
@@ -231,3 +263,27 @@ ESTIMATORS = [
 @parametrize_with_forget_checks(ESTIMATORS)
 def test_forget_checks(check):
     check()
+
+
+def checks_of_touched_rows():
+    """All that does not ask for the outcome of a refit."""
+    for module in (_request_checks, _serving, _traces):
+        for name, check in vars(module).items():
+            own = name.startswith("check_") and check.__module__ == module.__name__
+            if own and name != "check_concurrent_forgets_are_all_applied":
+                yield pytest.param(check, id=name)
+
+
+@pytest.mark.parametrize("check", list(checks_of_touched_rows()))
+def test_checks_of_requests_that_read_the_touched_rows_alone(check, monkeypatch):
+    answered = []
+    answer = _paged.PagedFactors._answer_locally
+    monkeypatch.setattr(
+        _paged.PagedFactors,
+        "_answer_locally",
+        lambda self, *request: answered.append(1) or answer(self, *request),
+    )
+    model = ALS(28, regularization=4.0, alpha=5.0, max_iter=0, n_sweeps=3, unlearner=TOUCHED)
+    check("ALS", model)
+    never = ("unfitted", "invalid", "unknown_is_named", "empty_request", "tags")
+    assert answered or any(word in check.__name__ for word in never)
