@@ -108,6 +108,9 @@ _PRIVATE = ("command", "json", "problem", "quiet")
 
 def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
     """Read data and names: all that can be wrong with the arguments is found here."""
+    if getattr(options, "quick", False):
+        options.factors, options.repeats = [1, 2], 2
+        options.settings = (options.settings or ["tol=1e-2"])[:1]
     problem = load_problem(
         options.problem,
         threshold=options.threshold,

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from sklearn_unlearn import interactions
 from sklearn_unlearn.benchmarks import load_problem, make_request
 from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks.commands import _forget
@@ -13,6 +14,7 @@ from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, Plan, Trial
 from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks.methods._estimators import make_estimator
 from sklearn_unlearn.benchmarks.methods._settings import make_settings
+from sklearn_unlearn.recommenders import _paged
 
 SMALL = ["--problem", "synthetic-120", "--repeats", "2", "--quiet"]
 
@@ -90,6 +92,26 @@ def test_growth(run):
     assert 0 < one["peak_bytes"] < three["peak_bytes"]
     assert one["model_bytes"] < three["model_bytes"] < 3 * one["model_bytes"]
     assert [row[0] for row in table] == ["data", "1x", "3x"]
+
+
+def test_growth_of_models_in_pages(run, monkeypatch):
+    """The quick run; what a request of the touched rows holds falls as the data grow."""
+    monkeypatch.setattr(interactions, "_WORTH_PAGES", 0)
+    monkeypatch.setattr(_paged, "_WORTH_PAGES", 0)
+    monkeypatch.setattr(_paged, "_PAGE_ROWS", 8)
+    document, table = run(
+        "growth", *SMALL, "--quick", "--estimator", "ALS", "--settings", "touched,default",
+        "--params", "n_factors=4,max_iter=0",
+    )  # fmt: skip
+    one, two = document["records"]
+    assert [row["setting"] for row in (one, two)] == ["touched", "touched"]
+    assert [len(row["seconds_each"]) for row in (one, two)] == [2, 2]
+    assert two["peak_per_model"] < one["peak_per_model"]
+    # float64: four columns a user and item; eight bytes a value, four an item, eight a user.
+    users, items, cells = (two[name] for name in ("n_users", "n_items", "n_interactions"))
+    tables = 32 * (users + items) + 12 * cells + 8 * (users + 1)
+    assert two["model_bytes"] == tables
+    assert [row[0] for row in table] == ["data", "1x", "2x"]
 
 
 def test_batch(run):

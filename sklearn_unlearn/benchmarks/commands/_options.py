@@ -95,9 +95,14 @@ def make_parser() -> argparse.ArgumentParser:
             + ",".join(requests).replace("%", "%%"),
         )  # fmt: skip
     made["growth"].add_argument(
-        "--factors", type=read_counts, default=[1, 4, 10], metavar="NUMBERS",
-        help="how many times the interactions (default: 1,4,10)",
+        "--factors", type=read_counts, default=[1, 4, 16], metavar="NUMBERS",
+        help="how many times the interactions (default: 1,4,16)",
     )  # fmt: skip
+    made["growth"].add_argument(
+        "--quick",
+        action="store_true",
+        help="factors 1,2, the first of --settings or tol=1e-2, two repeats",
+    )
     made["batch"].add_argument(
         "--sizes", type=read_counts, default=[1, 10, 100], metavar="NUMBERS",
         help="users a batch (default: 1,10,100)",

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from sklearn_unlearn.benchmarks.data._forget_sets import Request
 from sklearn_unlearn.exceptions import NotConvergedWarning
+from sklearn_unlearn.utils._pages import Pages
 
 __all__ = ["Timing", "forget_peak", "fresh_copy", "time_calls", "time_fit", "time_forget"]
 
@@ -110,13 +111,23 @@ def fresh_copy(model: Any, *, loaded: bool = False) -> Any:
     twin : recommender
     """
     twin = copy.deepcopy(model)
-    if not loaded and "transpose" in getattr(getattr(model, "_interactions", None), "_cache", ()):
-        twin._interactions.transpose_pattern()
+    if not loaded:
+        _derive_again(getattr(model, "_interactions", None), twin)
     sides = [getattr(model, f"{side}_factors_", None) for side in ("user", "item")]
     bases = [getattr(factors, "base", None) for factors in sides]
     if not loaded and bases[0] is bases[1] is not None:
         join_factors(twin)
     return twin
+
+
+def _derive_again(data: Any, twin: Any) -> None:
+    """Give the interactions of a copy what was derived from those of the original."""
+    kept = getattr(data, "_cache", ())
+    if "transpose" in kept:
+        twin._interactions.transpose_pattern()
+    for name in ("item_degrees", "user_squares"):
+        if name in kept:
+            getattr(twin._interactions, name)
 
 
 def join_factors(model: Any) -> None:
@@ -218,16 +229,18 @@ def forget_peak(model: Any, request: Request, strategy: Any) -> int:
     try:
         start = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        twin.forget(**request.arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotConvergedWarning)  # as in `time_forget`
+            twin.forget(**request.arguments)
         return tracemalloc.get_traced_memory()[1] - start
     finally:
         tracemalloc.stop()
 
 
 def model_bytes(model: Any) -> int:
-    """Bytes of the arrays of a fitted model: factors, biases, interactions and their transpose."""
+    """Bytes of a fitted model: factors, biases, interactions, their transpose where it is kept."""
     arrays = list(vars(model).values())
     if hasattr(model, "_interactions"):
         data = model._interactions
-        arrays += [data.indptr, data.indices, data.values, *data.transpose_pattern()]
-    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+        arrays += [data.indptr, *data.stored, *data._cache.get("transpose", ())]
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray | Pages))
