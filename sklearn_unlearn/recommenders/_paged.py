@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.backends import Pattern
-from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence._problem import ForgetProblem, Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
 from sklearn_unlearn.recommenders._factor_state import report_of, to_table
@@ -190,23 +190,29 @@ class PagedFactors:
     # -- requests ----------------------------------------------------------------------------------
     def _answer(self: Any, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         """Attributes after a request; of the touched rows alone, where no others move."""
-        tables, touched = self._tables_in_pages(), getattr(self._strategy(), "scope", None)
         # A converged model has a slack, which is a property of all rows.
-        local = tables is not None and touched == "touched" and not self.converged_
-        if local and _uses_all_columns(tables[1]):
-            part = TouchedPart.of(self._interactions, request.positions)
-            if part is not None:
-                return self._answer_locally(retained, request, part)
-        state: dict[str, Any] = super()._answer(retained, request)  # type: ignore[misc]
-        return state
+        tables = None if self.converged_ else self._tables_in_pages()
+        if tables is not None and _uses_all_columns(tables[1]):
+            state = self._answer_locally(retained, request)
+            if state is not None:
+                return state
+        return super()._answer(retained, request)  # type: ignore[misc]
 
     def _answer_locally(
-        self: Any, retained: Interactions, request: ForgetRequest, part: TouchedPart
-    ) -> dict[str, Any]:
+        self: Any, retained: Interactions, request: ForgetRequest
+    ) -> dict[str, Any] | None:
+        """Attributes after a request; None where the strategy may move other rows too."""
+        strategy = self._strategy()
+        if not _may_stay_local(strategy):
+            return None
+        part = TouchedPart.of(self._interactions, request.positions)
+        if part is None:
+            return None
         _ = retained.item_degrees  # counted once in a row of requests: `remove` carries it over
-        objective = self._make_objective(retained)
-        problem = self._local_problem(retained, part, objective)
-        outcome = self._strategy().unlearn(problem)
+        problem = self._local_problem(retained, part, self._make_objective(retained))
+        if not _stays_local(strategy, problem):
+            return None
+        outcome = strategy.unlearn(problem)
         rows, theta = (part.touched_users, part.touched_items), outcome.theta
         places = (
             np.searchsorted(part.users, rows[0]),
@@ -265,6 +271,18 @@ def _paged(factors: Floats, old: Any) -> Pages:
     if isinstance(old, Pages) and old.shape == factors.shape and old.dtype == factors.dtype:
         return old.matching(factors)
     return Pages.cut(factors, np.arange(0, len(factors), _PAGE_ROWS))
+
+
+def _may_stay_local(strategy: Unlearner) -> bool:
+    """Tell whether a strategy moves the touched rows alone, or decides so by the request."""
+    decides = hasattr(strategy, "moves_touched_rows_alone")
+    return decides or getattr(strategy, "scope", None) == "touched"
+
+
+def _stays_local(strategy: Unlearner, problem: ForgetProblem) -> bool:
+    """Tell whether a strategy moves the touched rows alone."""
+    decide = getattr(strategy, "moves_touched_rows_alone", None)
+    return True if decide is None else bool(decide(problem))
 
 
 def _uses_all_columns(table: Pages) -> bool:

@@ -155,6 +155,34 @@ def test_all_items_are_put_together_once_a_version_and_never_kept_beyond():
     assert not np.array_equal(model.item_factors_, old)
 
 
+class Deciding(SweepUnlearner):
+    """Moves the touched rows alone where one user is forgotten."""
+
+    def moves_touched_rows_alone(self, problem):
+        return len(np.unique(problem.removed_pairs()[0])) == 1
+
+    def unlearn(self, problem):
+        scope = "touched" if self.moves_touched_rows_alone(problem) else "all"
+        return SweepUnlearner(scope, n_sweeps=2, on_failure="warn").unlearn(problem)
+
+
+@pytest.mark.parametrize("request_name", ["user", "users", "all"])
+def test_a_strategy_may_decide_by_the_request(request_name, monkeypatch):
+    seen = []
+    theta = _paged.PagedFactors._theta
+    monkeypatch.setattr(
+        _paged.PagedFactors, "_theta", lambda self, *rest: seen.append(1) or theta(self, *rest)
+    )
+    model = made(max_iter=0, unlearner=Deciding())
+    with in_one_piece():
+        plain = made(max_iter=0, unlearner=Deciding())
+        forget(plain, REQUESTS[request_name])
+    seen.clear()
+    forget(model, REQUESTS[request_name])
+    assert bool(seen) == (request_name != "user")
+    require_same(model, plain)
+
+
 def test_a_request_of_much_of_the_data_takes_the_whole_table(monkeypatch):
     model = made(**KINDS["stopped early"])
     with in_one_piece():
