@@ -6,29 +6,38 @@ import numpy as np
 __all__ = ["count_columns", "drop_positions", "find_marked", "sort_by_number", "square_rows"]
 
 
+# Up to so many runs it is faster to compare with all of them than to search: nothing to mispredict.
+_FEW_RUNS = 4
+
+
 @numba.njit(nogil=True, cache=True)
-def drop_positions(indices, order, gone, indices_out, order_out):
+def drop_positions(indices, order, starts, stops, lost, indices_out, order_out):
     """Copy the column-major entries that stay, with positions renumbered, in one pass.
 
-    ``order`` holds row-major positions and ``gone`` those that go, ascending. An entry moves up by
-    the number of gone positions below its own, which a binary search finds: a few steps for the
-    few positions of a small request.
+    ``order`` holds row-major positions; those that go are some runs of them, ascending, each from
+    its start to its stop. After n runs, ``lost[n]`` positions are gone, and ``stops[n]`` is where
+    the last of them ended; ``stops[0]`` is 0.
     """
-    n_gone = len(gone)
+    n_runs = len(starts)
     write = 0
     for read in range(len(order)):
         position = order[read]
-        low, high = 0, n_gone
-        while low < high:
-            middle = (low + high) >> 1
-            if gone[middle] < position:
-                low = middle + 1
-            else:
-                high = middle
-        if low < n_gone and gone[low] == position:
+        low = 0
+        if n_runs <= _FEW_RUNS:
+            for run in range(n_runs):
+                low += starts[run] <= position
+        else:
+            high = n_runs
+            while low < high:
+                middle = (low + high) >> 1
+                if starts[middle] <= position:
+                    low = middle + 1
+                else:
+                    high = middle
+        if position < stops[low]:
             continue
         indices_out[write] = indices[read]
-        order_out[write] = position - low
+        order_out[write] = position - lost[low]
         write += 1
 
 

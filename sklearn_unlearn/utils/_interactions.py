@@ -196,7 +196,10 @@ def transpose_without(
 
         stays = len(order) - len(gone)
         kept = np.empty(stays, indices.dtype), np.empty(stays, order.dtype)
-        drop_positions(np.asarray(indices), np.asarray(order), gone, *kept)
+        first = np.flatnonzero(np.diff(gone, prepend=-2) != 1)
+        lost = np.append(first, len(gone))
+        stops = np.append(0, gone[lost[1:] - 1] + 1)
+        drop_positions(np.asarray(indices), np.asarray(order), gone[first], stops, lost, *kept)
         return kept
     gone_T = np.sort(search_in_rows(indptr, indices, columns, rows))
     before = np.zeros(len(order), order.dtype)
