@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from sklearn_unlearn.utils._interactions import (
+    column_counts,
     concatenate_ranges,
     index_dtype,
     owned,
@@ -16,11 +17,12 @@ from sklearn_unlearn.utils._interactions import (
     scan_columns,
     search_in_rows,
     sorted_union,
+    square_sums,
     transpose_without,
     without,
 )
 from sklearn_unlearn.utils._matrices import as_numbers
-from sklearn_unlearn.utils._pages import Pages, passed, whole
+from sklearn_unlearn.utils._pages import Pages, whole
 from sklearn_unlearn.utils._state import problem_of_interactions
 
 __all__ = ["Interactions", "Origin"]
@@ -275,41 +277,19 @@ class Interactions:
     def user_squares(self) -> NDArray[np.float64]:
         """Sum of the squared values of each user, shape (n_users,), read-only."""
         if "user_squares" not in self._cache:
-            from sklearn_unlearn.utils._compiled import square_rows
-
-            squares = np.zeros(self.n_users)
-            for start, page in passed(self._values):
-                first, last = np.searchsorted(self.indptr, [start, start + len(page)])
-                lengths = np.diff(self.indptr[first : last + 1])
-                square_rows(lengths, page, squares[first:last])
-            self._keep("user_squares", squares)
+            self._keep("user_squares", square_sums(self.indptr, self._values))
         return self._cache["user_squares"]
-
-    def _squares_of(self, users: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Sum of the squared values of some users: the bits of `user_squares`."""
-        from sklearn_unlearn.utils._compiled import square_rows
-
-        squares = np.zeros(len(users))
-        values = self.values_at(concatenate_ranges(self.indptr, users))
-        square_rows(self.degrees_of(users), values, squares)
-        return squares
 
     @property
     def item_degrees(self) -> NDArray[np.int64]:
         """Number of interactions of each item, shape (n_items,), read-only."""
         if "item_degrees" not in self._cache:
             known = self._cache.get("transpose")
-            self._keep("item_degrees", self._count_items() if known is None else np.diff(known[0]))
+            if known is None:
+                self._keep("item_degrees", column_counts(self._indices, self.n_items))
+            else:
+                self._keep("item_degrees", np.diff(known[0]))
         return self._cache["item_degrees"]
-
-    def _count_items(self) -> NDArray[np.int64]:
-        # numpy.bincount would bring all indices to 64 bits first.
-        from sklearn_unlearn.utils._compiled import count_columns
-
-        counts = np.zeros(self.n_items, np.int64)
-        for _, page in passed(self._indices):
-            count_columns(page, counts)
-        return counts
 
     def transpose_pattern(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         """Return the same pattern item by item.
@@ -554,7 +534,7 @@ class Interactions:
             retained._keep("item_degrees", self._cache["item_degrees"] - lost_items)
         if "user_squares" in self._cache:
             squares, losing = self._cache["user_squares"].copy(), np.unique(users)
-            squares[losing] = retained._squares_of(losing)
+            squares[losing] = square_sums(retained.indptr, retained._values, losing)
             retained._keep("user_squares", squares)
         if "transpose" in self._cache:
             retained._keep("transpose", self._transpose_without(gone, users))

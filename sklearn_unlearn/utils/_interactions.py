@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn_unlearn.utils._pages import Pages, passed
 
 __all__ = [
+    "column_counts",
     "concatenate_ranges",
     "index_dtype",
     "keep_entries",
@@ -19,6 +20,7 @@ __all__ = [
     "scan_columns",
     "search_in_rows",
     "sorted_union",
+    "square_sums",
     "without",
 ]
 
@@ -121,6 +123,43 @@ def scan_columns(
     starts = np.cumsum(lengths) - lengths
     sort_by_number(numbers, starts, rows_of(np.asarray(indptr), places), places, *found)
     return lengths, found[0], found[1]
+
+
+def column_counts(indices: NDArray[Any] | Pages, n_columns: int) -> NDArray[np.int64]:
+    """Count the entries of every column, in one pass."""
+    from sklearn_unlearn.utils._compiled import count_columns
+
+    counts = np.zeros(n_columns, np.int64)  # numpy.bincount would bring all to 64 bits first
+    for _, page in passed(indices):
+        count_columns(page, counts)
+    return counts
+
+
+def square_sums(
+    indptr: NDArray[Any], values: NDArray[Any] | Pages, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Sum the squared entries of some rows, or of all; the bits do not depend on which.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.utils._interactions import square_sums
+    >>> indptr, values = np.array([0, 2, 2, 3]), np.array([1.0, 2.0, 3.0])
+    >>> square_sums(indptr, values), square_sums(indptr, values, np.array([2]))
+    (array([5., 0., 9.]), array([9.]))
+    """
+    from sklearn_unlearn.utils._compiled import square_rows
+
+    if rows is not None:
+        squares = np.zeros(len(rows))
+        lengths = indptr[rows + 1] - indptr[rows]
+        square_rows(lengths, values[concatenate_ranges(indptr, rows)], squares)
+        return squares
+    squares = np.zeros(len(indptr) - 1)
+    for start, page in passed(values):
+        first, last = np.searchsorted(indptr, [start, start + len(page)])
+        square_rows(np.diff(indptr[first : last + 1]), page, squares[first:last])
+    return squares
 
 
 def search_in_rows(
