@@ -8,11 +8,12 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_unlearn import ALS, interactions
+from sklearn_unlearn.backends._torch import TorchBackend
 from sklearn_unlearn.influence import SweepUnlearner
-from sklearn_unlearn.recommenders import _paged
+from sklearn_unlearn.recommenders import _factor, _paged
 from sklearn_unlearn.utils._pages import Pages
 from sklearn_unlearn.utils.estimator_checks import (
     _request_checks,
@@ -153,6 +154,19 @@ def test_all_items_are_put_together_once_a_version_and_never_kept_beyond():
     assert not any(one is old for one in walk(model))
     model.recommend(users=[0])
     assert not np.array_equal(model.item_factors_, old)
+
+
+@pytest.mark.parametrize("kind", ["stopped early", "both"])
+def test_torch_gives_what_scipy_gives(kind, monkeypatch):
+    expected = forget(made(**KINDS[kind]), REQUESTS["all"])
+    monkeypatch.setattr(_factor, "get_backend", lambda device, n_jobs: TorchBackend("cpu"))
+    model = made(**KINDS[kind])
+    forget(model, REQUESTS["all"])
+    scores, wanted = (one.user_factors_ @ one.item_factors_.T for one in (model, expected))
+    assert_allclose(scores, wanted, rtol=1e-3, atol=1e-4)
+    assert model.forget_report_.residual == pytest.approx(
+        expected.forget_report_.residual, rel=0.01
+    )
 
 
 class Deciding(SweepUnlearner):
