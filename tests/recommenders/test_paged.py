@@ -102,6 +102,12 @@ KINDS = {
         "unlearner": SweepUnlearner(scope="touched", correct_residual=False),
     },
     "scaled": {"max_iter": 0, "unlearner": TOUCHED, "frequency_scaling": 0.5},
+    "offset": {
+        "max_iter": 0,
+        "unlearner": TOUCHED,
+        "frequency_scaling": 0.5,
+        "frequency_offset": (2.0, 0.5),
+    },
     "weighted": {"max_iter": 0, "unlearner": TOUCHED, "weights": RNG.random(40) + 0.5},
     "both": {
         "max_iter": 0,
