@@ -112,6 +112,12 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
     --------
     MatrixFactorization : Ratings and labels: only observed pairs count.
 
+    Notes
+    -----
+    Large models are kept in pages, factors from 16 MB on: a request copies those that it changes.
+    ``user_factors_`` and ``item_factors_`` are then put together when they are asked for, and
+    read-only; take ``user_factors_`` once rather than row by row.
+
     References
     ----------
     .. [1] Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets",
