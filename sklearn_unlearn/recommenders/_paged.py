@@ -258,11 +258,12 @@ class PagedFactors:
             slack=self._slack,
             n_free=0,
             local=True,
-            refit=lambda: self._minimize(retained, self._seed)[0],
+            refit=lambda train=None: self._refit(retained, train),
             sums=self._sums,
             gtol=self._request_gtol(objective),
             trained_norm=self.tol * objective.gradient_scale,
             refit_cost=self._fit_work / max(self._interactions.n_interactions, 1),
+            on_step=self._show,
         )
 
 
