@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_unlearn import ALS, interactions
 from sklearn_unlearn.backends._torch import TorchBackend
-from sklearn_unlearn.influence import SweepUnlearner
+from sklearn_unlearn.influence import SweepUnlearner, _as_trained
 from sklearn_unlearn.recommenders import _factor, _paged
 from sklearn_unlearn.utils._pages import Pages
 from sklearn_unlearn.utils.estimator_checks import (
@@ -335,3 +335,16 @@ def test_checks_of_requests_that_read_the_touched_rows_alone(check, monkeypatch)
     check("ALS", model)
     never = ("unfitted", "invalid", "unknown_is_named", "empty_request", "tags")
     assert answered or any(word in check.__name__ for word in never)
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_the_default_of_models_stopped_early_is_the_same_in_pages(request_, monkeypatch):
+    monkeypatch.setattr(_as_trained, "_FEW", 0.2)  # of so small a set, a user is much
+    paged = forget(made(max_iter=0), REQUESTS[request_])
+    with in_one_piece():
+        plain = forget(made(max_iter=0), REQUESTS[request_])
+    one, other = paged.forget_report_, plain.forget_report_
+    touched = request_ != "pairs"
+    assert (one.guarantee == "rows-solved") is (other.guarantee == "rows-solved") is touched
+    assert (one.n_rows_updated, one.n_steps) == (other.n_rows_updated, other.n_steps)
+    require_same(paged, plain)
