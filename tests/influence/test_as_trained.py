@@ -239,3 +239,20 @@ def test_steps_are_shown_on_request(name, capsys):
     forgotten(model, AsTrainedUnlearner("all"), interactions=pairs_of(model, 5))
     shown = capsys.readouterr().out
     assert f"[{type(model).__name__}] step 1: " in shown and "gradient norm" in shown
+
+
+def test_by_default_a_tenth_is_accepted_where_the_budget_ends_and_no_more_where_tol_is_given():
+    early = MatrixFactorization(16, regularization=4.0, max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        model = early.fit(LABELS)
+    with pytest.warns(NotConvergedWarning, match="not fitted to its tolerance"):
+        report = copy.deepcopy(model).forget(users=[7]).forget_report_
+    assert report.guarantee == "residual-bounded" and 0.01 < report.residual <= 0.1
+    strict = copy.deepcopy(model).set_params(unlearner=AsTrainedUnlearner(tol=0.01))
+    with (
+        pytest.warns(NotConvergedWarning, match="not fitted to its tolerance"),
+        pytest.warns(NotConvergedWarning, match="budget of products was used up"),
+    ):
+        strict.forget(users=[7])
+    assert strict.forget_report_.guarantee == "one-step"
