@@ -172,6 +172,7 @@ class PagedFactors:
         columns: Columns | None = None,
         sums: tuple[Floats, ...] = (),
     ) -> dict[str, Any]:
+        # mypy, here and below: the methods of `super()` are those of the class it is mixed into.
         state: dict[str, Any] = super()._attributes(  # type: ignore[misc]
             theta, objective, data, columns, sums
         )
