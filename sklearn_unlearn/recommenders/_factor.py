@@ -394,14 +394,12 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         return replace(result, theta=theta), whole
 
     def _show(self, step: int, value: float, gradient_norm: float, n_products: float) -> None:
-        """Print a step of a fit or of a request, with ``verbose``; sweeps know no value."""
+        """Print a step of a fit or of a request, with ``verbose``; not all know what they leave."""
         if not self.verbose:
             return
         valued = "" if np.isnan(value) else f"objective {value:.6g}, "
-        print(
-            f"[{type(self).__name__}] step {step}: {valued}gradient norm {gradient_norm:.2e}, "
-            f"{n_products:.4g} products"
-        )
+        left = "" if np.isnan(gradient_norm) else f"gradient norm {gradient_norm:.2e}, "
+        print(f"[{type(self).__name__}] step {step}: {valued}{left}{n_products:.4g} products")
 
     def _theta(self, layout: Layout, columns: Columns = slice(None)) -> Floats:
         return to_table(SimpleNamespace(**self._parameters(vars(self))), layout, columns)

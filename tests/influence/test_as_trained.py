@@ -155,6 +155,47 @@ def test_many_users_are_more_than_their_rows():
     assert report.guarantee == "residual-bounded" and report.residual <= 0.1
 
 
+def test_pairs_take_two_fifths_of_the_sweeps_of_a_training():
+    early = ALS(8, alpha=5.0, regularization=20.0, n_sweeps=10, max_iter=0, random_state=0)
+    model = early.fit(X)
+    few, many = (
+        forgotten(model, None, interactions=pairs_of(model, n)).forget_report_ for n in (1, 40)
+    )
+    assert many.n_steps == 1 + 4  # the touched rows first
+    assert few.n_steps == many.n_steps
+    assert many.n_solver_iter < 0.6 * passes_of_a_fit(model)
+    # One of the four stays among the neighbours, where a single pair has few.
+    assert few.n_solver_iter < many.n_solver_iter
+
+
+def scores_of(model, pairs):
+    return np.einsum("nk,nk->n", model.user_factors_[pairs[:, 0]], model.item_factors_[pairs[:, 1]])
+
+
+def test_sweeps_bring_forgotten_pairs_to_where_trainings_without_them_are():
+    """Mean scores over seeds: the touched rows leave a good part of the effect, the default not."""
+    data = make_interactions(300, 150, n_interactions=6000, feedback="implicit", random_state=1)
+    pairs = np.argwhere(data.toarray() != 0)[::100]
+    retained = data.tolil()
+    retained[tuple(pairs.T)] = 0
+    means = dict.fromkeys(("before", "refit", "touched", "default"), 0.0)
+    for seed in range(8):
+        early = ALS(16, alpha=10.0, regularization=10.0, max_iter=0, random_state=seed)
+        model = copy.deepcopy(early).fit(data)
+        again = early.set_params(random_state=100 + seed).fit(retained.tocsr())
+        touched = forgotten(model, AsTrainedUnlearner("touched"), interactions=pairs)
+        default = forgotten(model, None, interactions=pairs)
+        for name, one in zip(means, (model, again, touched, default), strict=True):
+            means[name] = means[name] + scores_of(one, pairs)
+    effect = np.sum(np.abs(means["before"] - means["refit"]))
+    left = {
+        name: np.sum((means[name] - means["refit"]) * np.sign(means["before"] - means["refit"]))
+        for name in ("touched", "default")
+    }
+    assert left["touched"] > 0.1 * effect
+    assert abs(left["default"]) < 0.5 * left["touched"]
+
+
 def test_a_model_that_is_nearly_an_optimum_is_answered_to_a_hundredth():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
@@ -238,7 +279,9 @@ def test_steps_are_shown_on_request(name, capsys):
     model = fitted(name).set_params(verbose=1)
     forgotten(model, AsTrainedUnlearner("all"), interactions=pairs_of(model, 5))
     shown = capsys.readouterr().out
-    assert f"[{type(model).__name__}] step 1: " in shown and "gradient norm" in shown
+    assert f"[{type(model).__name__}] step 1: " in shown and " products" in shown
+    # A sweep costs less than to look at what it leaves.
+    assert ("gradient norm" in shown) == (name == "logistic")
 
 
 def test_by_default_a_tenth_is_accepted_where_the_budget_ends_and_no_more_where_tol_is_given():

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
+Ints = NDArray[np.int64]
 
 
 class WeightedRows:
@@ -68,12 +69,15 @@ class WeightedRows:
         """Exact rows of all users, given the items and their Gram matrix: fold-in."""
         return solve_users(self.objective, items, gram_of_items)
 
+    def neighbours(self, rows: Ints) -> Ints:
+        """Rows that share an interaction with one of some rows, ascending."""
+        m = self.objective.layout.n_users
+        sides = rows[rows < m], rows[rows >= m]
+        return np.concatenate([neighbours_of(self.objective, side) for side in sides[::-1]])
+
     def changes(self, request: Request) -> RowChanges:
         """How the gradient changes as the data of a request go and rows move."""
         return RowChanges(request, self.objective)
-
-
-Ints = NDArray[np.int64]
 
 
 class Request(Protocol):
