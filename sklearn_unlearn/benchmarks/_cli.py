@@ -25,6 +25,7 @@ from sklearn_unlearn.benchmarks.commands._options import (
     with_command,
 )
 from sklearn_unlearn.benchmarks.commands._scale import run_scale
+from sklearn_unlearn.benchmarks.commands._shipped import run_shipped
 from sklearn_unlearn.benchmarks.data._datasets import Problem, load_problem
 from sklearn_unlearn.benchmarks.data._expand import expand
 from sklearn_unlearn.benchmarks.data._forget_sets import make_request
@@ -173,6 +174,8 @@ def _runner(options: argparse.Namespace, plan: Plan) -> Callable[[], Any]:
         rival = Rival.of(plan.estimator, options.jobs, options.iterations)
         if options.command == "als":
             return lambda: run_als(plan, options.requests, rival)
+        if options.command == "shipped":
+            return lambda: run_shipped(plan, rival)
         return lambda: run_scale(plan, sorted({1, *options.factors}), options.expansion, rival)
     if options.command == "forget":
         return lambda: _forget.run_forget(plan, options.requests)

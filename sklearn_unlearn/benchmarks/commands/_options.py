@@ -27,10 +27,10 @@ from sklearn_unlearn.benchmarks.methods._estimators import ESTIMATORS, PRESETS
 
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
-_COMMANDS = ("forget", "growth", "batch", "ifru", "als", "scale")
+_COMMANDS = ("forget", "growth", "batch", "ifru", "als", "shipped", "scale")
 _OTHERS = ("encode", "exact", "gpu")
 #: Commands that compare `ALS` with implicit.
-PAIRED = ("als", "scale")
+PAIRED = ("als", "shipped", "scale")
 
 _DESCRIPTION = """\
 What forgetting costs, and how close to a refit it ends. Prints a Markdown table.
@@ -41,6 +41,7 @@ commands (COMMAND --help lists the options of each):
   batch    cost of one request in batches of several users
   ifru     flip labels, fit, forget the flipped: the protocol of the IFRU paper
   als      ALS, fitted here and taken over, against refits by implicit
+  shipped  default requests of every kind to ALS stopped early, in times of retraining
   scale    time and memory of ALS as the data grow, beside implicit
   encode   time and memory of InteractionEncoder, by library and kind of ids
   exact    models in closed form: speed, and how far from a refit, once and in a row
@@ -91,7 +92,8 @@ def make_parser() -> argparse.ArgumentParser:
     for name, requests in (("forget", REQUESTS), ("als", ALS_REQUESTS)):
         made[name].add_argument(
             "--requests", type=read_names, default=list(requests), metavar="NAMES",
-            help="pair, median-user, heavy-user, users-N, users-P%%, random-P%%; default: all of "
+            help="pair, pairs-N, median-user, heavy-user, user-Q%%, item-Q%%, users-N, users-P%%, "
+            "random-P%%; default: all of "
             + ",".join(requests).replace("%", "%%"),
         )  # fmt: skip
     made["growth"].add_argument(
@@ -113,6 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
         "(default: 1%%,2%%)",
     )  # fmt: skip
     _add_als(made["als"])
+    _add_shipped(made["shipped"])
     _add_scale(made["scale"])
     _add_encode(commands.add_parser("encode", allow_abbrev=False))
     _add_exact(commands.add_parser("exact", allow_abbrev=False))
@@ -126,6 +129,11 @@ def _add_als(parser: argparse.ArgumentParser) -> None:
         help="copy users and items so many times, '8x1' keeps the density: synthetic data",
     )  # fmt: skip
     parser.set_defaults(repeats=15, refit_repeats=3, settings=list(ALS_SETTINGS))
+
+
+def _add_shipped(parser: argparse.ArgumentParser) -> None:
+    # As other libraries train: so many sweeps, and no more.
+    parser.set_defaults(settings=["default"], n_sweeps=15, max_iter=0, refit_repeats=3)
 
 
 def _add_scale(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,10 @@ __all__ = ["REQUESTS", "Request", "make_request"]
 #: What the command measures unless told otherwise.
 REQUESTS = ("pair", "median-user", "heavy-user", "random-1%", "users-100")
 
-_EXPECTED = "'pair', 'median-user', 'heavy-user', 'users-N', 'users-P%' or 'random-P%'"
+_EXPECTED = (
+    "'pair', 'pairs-N', 'median-user', 'heavy-user', 'user-Q%', 'item-Q%', 'users-N', 'users-P%' "
+    "or 'random-P%'"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +74,9 @@ def make_request(name: str, X: sparse.csr_array, random_state: int = 0) -> Reque
     ----------
     name : str
         ``"pair"``: one interaction at random. ``"median-user"``, ``"heavy-user"``: the user at the
-        50th and at the 99th percentile of activity. ``"users-N"``, ``"users-P%"``: N users, or P
-        percent of them, at random, in one request. ``"random-P%"``: P percent of the interactions
-        at random.
+        50th and at the 99th percentile of activity; ``"user-Q%"``, ``"item-Q%"``: at the Qth.
+        ``"users-N"``, ``"users-P%"``: N users, or P percent of them, at random, in one request.
+        ``"pairs-N"``, ``"random-P%"``: N interactions, or P percent of them, at random.
 
     X : csr_array of shape (n_users, n_items)
         The training data, sorted and without duplicates.
@@ -100,14 +103,22 @@ def make_request(name: str, X: sparse.csr_array, random_state: int = 0) -> Reque
     (12, 12)
     """
     rng = np.random.default_rng(random_state)
-    n_users = re.fullmatch(r"users-(\d+)", name)
+    number = re.fullmatch(r"(users|pairs)-(\d+)", name)
+    one = re.fullmatch(r"(user|item)-(\d+)%", name)
     share = re.fullmatch(r"(random|users)-(\d+(?:\.\d+)?)%", name)
     if name == "pair":
         return request_entries(name, X, rng.integers(X.nnz, size=1))
     if name in ("median-user", "heavy-user"):
         return request_users(name, X, [user_at(X, 0.5 if name == "median-user" else 0.99)])
-    if n_users and int(n_users[1]):
-        return request_users(name, X, draw_users(X, int(n_users[1]), rng))
+    if one and int(one[2]) <= 100:
+        quantile = int(one[2]) / 100
+        if one[1] == "user":
+            return request_users(name, X, [user_at(X, quantile)])
+        return request_item(name, X, item_at(X, quantile))
+    if number and int(number[2]) and number[1] == "users":
+        return request_users(name, X, draw_users(X, int(number[2]), rng))
+    if number and 0 < int(number[2]) < X.nnz:
+        return request_entries(name, X, rng.choice(X.nnz, int(number[2]), replace=False))
     if share and 0 < float(share[2]) < 100:
         whole = X.nnz if share[1] == "random" else np.count_nonzero(np.diff(X.indptr))
         n = max(1, round(whole * float(share[2]) / 100))
@@ -115,8 +126,8 @@ def make_request(name: str, X: sparse.csr_array, random_state: int = 0) -> Reque
             return request_users(name, X, draw_users(X, n, rng))
         return request_entries(name, X, rng.choice(X.nnz, n, replace=False))
     raise ValueError(
-        f"Got the request {name!r}; expected {_EXPECTED}, with N from 1 on and P between 0 and "
-        "100. Choose from these, separated by commas."
+        f"Got the request {name!r}; expected {_EXPECTED}, with N from 1 on, P between 0 and 100 "
+        "and Q from 0 to 100. Choose from these, separated by commas."
     )
 
 
@@ -135,9 +146,22 @@ def request_users(name: str, X: sparse.csr_array, users: Any) -> Request:
     return Request(name, {"users": users}, np.concatenate(ranges), X)
 
 
+def request_item(name: str, X: sparse.csr_array, item: int) -> Request:
+    """Ask for a whole item."""
+    return Request(name, {"items": np.array([item])}, np.flatnonzero(X.indices == item), X)
+
+
 def user_at(X: sparse.csr_array, quantile: float) -> int:
     """Return the user at a quantile of activity, among those with interactions."""
-    degrees = np.diff(X.indptr)
+    return _row_at(np.diff(X.indptr), quantile)
+
+
+def item_at(X: sparse.csr_array, quantile: float) -> int:
+    """Return the item at a quantile of popularity, among those with interactions."""
+    return _row_at(np.bincount(X.indices, minlength=X.shape[1]), quantile)
+
+
+def _row_at(degrees: NDArray[Any], quantile: float) -> int:
     order = np.argsort(degrees, kind="stable")
     order = order[degrees[order] > 0]
     return int(order[int(quantile * (len(order) - 1))])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_unlearn.benchmarks.commands._als import MAX_LOCAL_GAP
+from sklearn_unlearn.benchmarks.commands._shipped import MOST
 from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, Plan
 from sklearn_unlearn.benchmarks.measure._machine import describe_machine, library_versions
 
@@ -100,6 +101,11 @@ _NOTES = {
         "who share an item with the request. A ratio in parentheses has a gap of the affected "
         f"above {MAX_LOCAL_GAP:g}."
     ),
+    "shipped": (
+        "Median times in one run, beside the retraining of the model's own kind on all threads. At "
+        f"most: {MOST[0]:g} of it for one user or item, {MOST[1]:g} for anything else. A ratio in "
+        "parentheses is above that."
+    ),
     "scale": (
         "Each figure is from a process of its own. Peak: resident memory above what was there at "
         "the start (fit and refit: the interactions; forget: model and interactions). *Of it* is "
@@ -173,6 +179,11 @@ def _times(key: str) -> Callable[[Record], str]:
         return f"{value:.3g}x" if record.get("within_gap", True) else f"({value:.3g}x)"
 
     return cell
+
+
+def _share(record: Record) -> str:
+    share = f"{record['ratio']:.2g}"
+    return share if record["within"] else f"({share})"
 
 
 def _certificate(record: Record) -> str:
@@ -266,6 +277,17 @@ _TABLES: dict[str, list[Column]] = {
         ("implicit", _time("rival_seconds")),
         ("implicit / time", _times("speedup_rival")),
         ("own refit / time", _times("speedup_own")),
+    ],
+    "shipped": [
+        ("model", _text("model")),
+        ("request", _text("request")),
+        ("rows", _of("n_interactions")),
+        ("residual", _reported("residual")),
+        ("guarantee", _reported("guarantee")),
+        ("warned of a refit", lambda record: "yes" if record["warned"] else "no"),
+        ("time", _time("seconds")),
+        ("retraining", _time("retrain_seconds")),
+        ("of it", _share),
     ],
     "scale": [
         ("data", lambda record: f"{record['factor']}x ({record['expansion']})"),

@@ -186,7 +186,7 @@ def test_bad_arguments(arguments, message, capsys, tmp_path, monkeypatch):
 
 
 def test_what_a_run_takes_unless_told():
-    for command in ("als", "scale"):
+    for command in ("als", "shipped", "scale"):
         options = make_parser().parse_args([command])
         assert (options.jobs, options.iterations, options.estimator) == (2, 15, "ALS")
         assert not options.certify

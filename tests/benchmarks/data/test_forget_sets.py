@@ -11,7 +11,9 @@ from sklearn_unlearn.datasets import make_interactions
 X = make_interactions(150, 60, random_state=0)
 
 
-@pytest.mark.parametrize("name", [*REQUESTS, "users-3", "users-2%", "random-0.5%"])
+@pytest.mark.parametrize(
+    "name", [*REQUESTS, "users-3", "users-2%", "random-0.5%", "pairs-4", "user-0%", "item-90%"]
+)
 def test_positions_are_what_forget_removes(name):
     request = make_request(name, X, 1)
     model = MatrixFactorization(4, random_state=0).fit(X).forget(**request.arguments)
@@ -44,6 +46,18 @@ def test_median_and_heavy_user():
         assert degrees[request.users[0]] == expected == len(request.positions)
 
 
+def test_users_and_items_at_percentiles():
+    degrees = {"user": np.diff(X.indptr), "item": np.bincount(X.indices, minlength=X.shape[1])}
+    for side, of_side in degrees.items():
+        for percent in (0, 30, 100):
+            request = make_request(f"{side}-{percent}%", X)
+            (row,) = request.arguments[f"{side}s"]
+            active = np.sort(of_side[of_side > 0])
+            assert of_side[row] == active[int(percent / 100 * (len(active) - 1))]
+            assert len(request.positions) == of_side[row]
+    assert len(make_request("pairs-5", X).positions) == 5
+
+
 def test_users_without_interactions_do_not_count():
     empty = X.toarray()
     empty[:100] = 0
@@ -56,7 +70,19 @@ def test_users_without_interactions_do_not_count():
 
 
 @pytest.mark.parametrize(
-    "name", ["", "pairs", "users-0", "users-", "users-100%", "random-0%", "random-100%"]
+    "name",
+    [
+        "",
+        "pairs",
+        "users-0",
+        "users-",
+        "users-100%",
+        "random-0%",
+        "random-100%",
+        "user-101%",
+        "item-%",
+        "pairs-0",
+    ],
 )
 def test_unknown_name(name):
     with pytest.raises(ValueError, match=r"Got the request .*expected 'pair'.*Choose from"):
