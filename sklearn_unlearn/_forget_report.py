@@ -12,7 +12,7 @@ GUARANTEES = {
     "exact": "equal to a refit, to floating-point tolerance",
     "certified": "provably as close to any refit as the certificate says",
     "residual-bounded": "the gradient of the retained objective met its tolerance",
-    "rows-solved": "the rows that lost something are solved exactly, given the others, which stay",
+    "rows-solved": "rows are solved, given the others; `answered` is the share that this answers",
     "one-step": "steps were taken; nothing was promised and the residual says how far they got",
     "refit": "the model was fitted again on what remains",
 }

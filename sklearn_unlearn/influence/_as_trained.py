@@ -27,8 +27,9 @@ from sklearn_unlearn.utils._compat import Interval, StrOptions
 
 __all__ = ["AsTrainedUnlearner"]
 
-# A training that left less than this share of the request's gradient has all but ended.
-_ENDED = 1e-2
+# A training that left less than these shares of the request's gradient, and of the unit of
+# gradients, has all but ended.
+_ENDED, _ENDED_OF_UNIT = 1e-2, 1e-3
 # Share of its gradient that a request aims to leave: if training had ended; if it was cut short,
 # where rows are solved exactly (tighter, Newton steps end beyond the same training); and elsewhere.
 _ENDED_TOL, _LOOSE, _USUAL = 1e-3, 1e-1, 1e-2
@@ -211,7 +212,9 @@ class AsTrainedUnlearner(BaseEstimator):
 
 def _has_ended(problem: ForgetProblem) -> bool:
     """Tell whether the training had all but reached an optimum."""
-    return problem.gradient_norm <= _ENDED * problem.request_norm
+    unit = problem.objective.unit
+    little = unit is None or problem.gradient_norm <= _ENDED_OF_UNIT * unit
+    return little and problem.gradient_norm <= _ENDED * problem.request_norm
 
 
 def _sweep_as_fit(

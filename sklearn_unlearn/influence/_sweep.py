@@ -21,6 +21,7 @@ from sklearn_unlearn.influence._stages import (
     with_leftover,
 )
 from sklearn_unlearn.influence._touched import say_what_is_left, solve_touched
+from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 
 __all__ = ["SweepUnlearner"]
@@ -219,7 +220,7 @@ class SweepUnlearner(BaseEstimator):
         goal = -np.inf if self.tol is None else problem.goal(self.tol, progress.first)
         most = min(self.n_sweeps, rules.afford(progress).max_products // SWEEP)
         best = last = theta, progress.sums, objective.gradient_norm(theta)
-        swept = sweeps(objective, theta, progress.sums)
+        swept = sweeps(objective, theta, progress.sums, n_steps=_inner_steps(objective))
         n_sweeps, why = 0, f"{self.n_sweeps} sweeps were not enough"
         if most < self.n_sweeps:
             why = "the budget of passes over the interactions was used up"
@@ -255,3 +256,10 @@ class SweepUnlearner(BaseEstimator):
             met=left <= goal,
             done=True,
         )
+
+
+def _inner_steps(objective: Objective) -> int | None:
+    """Return the steps that a row is worth in a sweep over all: the next moves it anyway."""
+    solver = objective.row_solver()
+    assert solver is not None  # looked at before
+    return solver.steps_of_a_sweep
