@@ -35,8 +35,8 @@ _ENDED, _ENDED_OF_UNIT = 1e-2, 1e-3
 _ENDED_TOL, _LOOSE, _USUAL = 1e-3, 1e-1, 1e-2
 # Sweeps of a request, as a share of those of the training.
 _SWEPT = 0.4
-# Share of the interactions up to which whole users or items are few.
-_FEW = 0.02
+# Share of the interactions up to which whole users or items are few, and up to which one is.
+_FEW, _FEW_OF_ONE = 0.02, 0.03
 
 
 class AsTrainedUnlearner(BaseEstimator):
@@ -83,16 +83,16 @@ class AsTrainedUnlearner(BaseEstimator):
     Notes
     -----
     With ``scope="auto"`` the touched rows alone move where a request takes whole users or items
-    away, and with them at most 2 % of the interactions: no score of theirs is left, and those of
-    others can then not be told from a training with another seed. Where single pairs go, their own
-    scores stay behind. Then sweeps follow, two fifths as many as the training took and each as
-    cheap as one of its own. Where the touched rows and those that share an interaction with them
-    hold at most a quarter of all interactions, the touched ones are solved before, and the first
-    third of the sweeps stays among these rows; all others go over all. Fewer sweeps can be
-    told from a training without the pairs, by their scores; more, and Newton steps, answer what
-    such a training would not have reached either. The guarantee is "residual-bounded" where this
-    leaves a tenth of the gradient or less, otherwise "rows-solved". Measured with `seed_test`; see
-    the decision records.
+    away, and with them at most 2 % of the interactions (3 % with a single one): no score of theirs
+    is left, and those of others can then not be told from a training with another seed. Where
+    single pairs go, their own scores stay behind. Then sweeps follow, two fifths as many as the
+    training took and each as cheap as one of its own. Where the touched rows and those that share
+    an interaction with them hold at most a quarter of all interactions, the touched ones are solved
+    before, and the first third of the sweeps stays among these rows; all others go over all. Fewer
+    sweeps can be told from a training without the pairs, by their scores; more, and Newton steps,
+    answer what such a training would not have reached either. The guarantee is "residual-bounded"
+    where this leaves a tenth of the gradient or less, otherwise "rows-solved". Measured with
+    `seed_test`; see the decision records.
 
     Models whose rows are not solved exactly take the steps of `InfluenceUnlearner`.
 
@@ -206,7 +206,8 @@ class AsTrainedUnlearner(BaseEstimator):
         if not problem.has_exact_rows or self.scope != "auto":
             return problem.has_exact_rows and self.scope == "touched"
         # The interactions of the objective are all, also where the problem holds some rows alone.
-        few = len(problem.positions) <= _FEW * problem.objective.n_cells
+        limit = _FEW_OF_ONE if problem.takes_one_row() else _FEW
+        few = len(problem.positions) <= limit * problem.objective.n_cells
         return few and problem.takes_whole_rows() and not _has_ended(problem)
 
 

@@ -131,6 +131,11 @@ class ForgetProblem:
         gone = (self.retained.user_degrees[users] == 0) | (self.retained.item_degrees[items] == 0)
         return bool(gone.all())
 
+    def takes_one_row(self) -> bool:
+        """Whether all that is forgotten is of one user, or of one item."""
+        users, items = self.removed_pairs()
+        return bool((users == users[0]).all() or (items == items[0]).all())
+
     def count_changed(self, new: Floats, support: NDArray[Any] | None = None) -> int:
         """Rows that differ from those of the model; only the support and emptied rows can."""
         old = self.theta

@@ -196,6 +196,19 @@ def test_sweeps_bring_forgotten_pairs_to_where_trainings_without_them_are():
     assert abs(left["default"]) < 0.5 * left["touched"]
 
 
+def test_one_user_may_hold_more_of_the_data_than_many():
+    data = make_interactions(400, 300, n_interactions=6000, feedback="implicit", random_state=0)
+    data = data.tolil()
+    for user in (0, 1):  # each with 2.5 % of all
+        data[user] = 0
+        data[user, user : 155 + user] = 1.0
+    model = ALS(8, alpha=5.0, regularization=20.0, max_iter=0, random_state=0).fit(data.tocsr())
+    share = model._interactions.user_degrees[:2] / model._interactions.n_interactions
+    assert ((share > 0.02) & (share < 0.03)).all()
+    one, two = (forgotten(model, None, users=users).forget_report_ for users in ([0], [0, 1]))
+    assert one.n_rows_updated < 200 < two.n_rows_updated
+
+
 def test_a_model_that_is_nearly_an_optimum_is_answered_to_a_hundredth():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
