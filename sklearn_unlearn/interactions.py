@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from sklearn_unlearn.utils._derived_tables import DerivedTables, Origin
 from sklearn_unlearn.utils._interactions import (
     column_counts,
     concatenate_ranges,
@@ -21,40 +22,16 @@ from sklearn_unlearn.utils._interactions import (
     transpose_without,
     without,
 )
-from sklearn_unlearn.utils._matrices import as_numbers
+from sklearn_unlearn.utils._matrices import summed_copy
 from sklearn_unlearn.utils._pages import Pages, whole
 from sklearn_unlearn.utils._state import problem_of_interactions
 
 __all__ = ["Interactions", "Origin"]
 
 _STATE = ("indptr", "indices", "values", "shape", "row_weights")
-# What is derived for each user or item, and not for each interaction.
-_SUMS = ("item_degrees", "user_squares")
-
-# Users of a page: a request copies the pages of its users.
-_PAGE_USERS = 4096
-# From so many interactions on, pages take less time than to copy all.
-_WORTH_PAGES = 2**20
 
 
-class Origin(NamedTuple):
-    """Where a smaller table was taken from.
-
-    Parameters
-    ----------
-    users, items : ndarray of int64
-        Positions of its users and items in the whole table.
-
-    n_items : int
-        Items of the whole table.
-    """
-
-    users: NDArray[np.int64]
-    items: NDArray[np.int64]
-    n_items: int
-
-
-class Interactions:
+class Interactions(DerivedTables):
     """An immutable table of observed (user, item) interactions.
 
     The layout is a compressed sparse row matrix in canonical form: items ascend within each user,
@@ -103,13 +80,6 @@ class Interactions:
 
     __slots__ = ("_cache", "_indices", "_values", "indptr", "row_weights", "shape")
 
-    indptr: NDArray[np.int64]
-    _indices: NDArray[Any] | Pages
-    _values: NDArray[Any] | Pages
-    shape: tuple[int, int]
-    row_weights: NDArray[np.float64] | None
-    _cache: dict[str, Any]
-
     def __init__(
         self,
         indptr: NDArray[np.int64],
@@ -146,15 +116,7 @@ class Interactions:
         ValueError
             If the arrays of a sparse container do not fit each other or its shape.
         """
-        X = as_numbers(X, "X")
-        X = X if sparse.issparse(X) else np.asarray(X)
-        dtype = np.float32 if X.dtype.kind == "f" and X.dtype.itemsize < 8 else np.float64
-        # Always a copy, and before duplicates are summed; SciPy converts no foreign byte order.
-        X = X.astype(dtype)
-        csr = X.tocsr() if sparse.issparse(X) else sparse.csr_array(X)
-        # Rebuilt: a flag that claims canonical form may be out of date.
-        csr = sparse.csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
-        csr.sum_duplicates()
+        csr = summed_copy(X)
         weights = None
         if sample_weight is not None:
             weights = np.array(sample_weight, dtype=np.float64)
@@ -318,21 +280,6 @@ class Interactions:
             array.setflags(write=False)
         self._cache[name] = value
 
-    def to_csr(self) -> sparse.csr_array:
-        """Return a SciPy matrix, shape (n_users, n_items), over the read-only arrays."""
-        csr = sparse.csr_array((self.values, self.indices, self.indptr), shape=self.shape)
-        csr.has_canonical_format = True
-        return csr
-
-    def rows_of_users(self, users: NDArray[np.int64]) -> sparse.csr_array:
-        """Copy the rows of some users, in any order, shape (len(users), n_items)."""
-        cells = concatenate_ranges(self.indptr, users)
-        indptr = np.append(0, np.cumsum(self.degrees_of(users)))
-        arrays = self.values_at(cells), self.items_at(cells), indptr
-        csr = sparse.csr_array(arrays, shape=(len(users), self.n_items))
-        csr.has_canonical_format = True
-        return csr
-
     # -- queries -----------------------------------------------------------------------------------
     def locate(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.int64]:
         """Find the positions of (user, item) pairs.
@@ -423,86 +370,12 @@ class Interactions:
             of_users, positions = users[cells].astype(np.int64), order[cells].astype(np.int64)
         return np.append(0, np.cumsum(lengths)), of_users, positions
 
-    def bare(self) -> Interactions:
-        """Return the same table over the same arrays, without what was derived for every cell."""
-        return self._with_cells(self._indices, self._values)
-
-    def paged(self) -> Interactions:
-        """Return the same table in pages of users, if it is large; without the transposed pattern.
-
-        What `remove` makes of it copies the pages of the users that lose an interaction, and shares
-        the others.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn_unlearn.interactions import Interactions
-        >>> large = Interactions.from_matrix(np.ones((8192, 128))).paged()
-        >>> retained = large.remove([0])
-        >>> retained._values.pages[1] is large._values.pages[1]
-        True
-        """
-        if not self.is_large or isinstance(self._indices, Pages):
-            return self.bare()
-        starts = self.indptr[:-1:_PAGE_USERS]
-        cells = (Pages.cut(whole(array), starts) for array in (self._indices, self._values))
-        return self._with_cells(*cells)
-
-    @property
-    def is_large(self) -> bool:
-        """Whether the table is in pages, or large enough for them."""
-        return isinstance(self._indices, Pages) or self.n_interactions >= _WORTH_PAGES
-
-    def _with_cells(
-        self, indices: NDArray[Any] | Pages, values: NDArray[Any] | Pages
-    ) -> Interactions:
-        """Return the same table with its cells in these arrays."""
-        table = Interactions(self.indptr, indices, values, self.shape, self.row_weights)
-        table._cache.update((name, self._cache[name]) for name in _SUMS if name in self._cache)
-        return table
-
     @property
     def origin(self) -> Origin | None:
         """Where `compact` took this table from; None for a whole one."""
         return self._cache.get("origin")
 
     # -- derived tables ----------------------------------------------------------------------------
-    def compact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> Interactions:
-        """Return a smaller table of some users and items, without a gap between them.
-
-        Parameters
-        ----------
-        users, items : ndarray of int64
-            Ascending; every interaction must be of one of each.
-
-        Returns
-        -------
-        part : Interactions
-            Of shape ``(len(users), len(items))``, with the interactions at the same positions.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn_unlearn.interactions import Interactions
-        >>> data = Interactions.from_matrix([[0, 0, 0], [0, 4, 5], [0, 0, 0]])
-        >>> part = data.compact(np.array([1]), np.array([1, 2]))
-        >>> part.to_csr().toarray(), part.origin.items
-        (array([[4., 5.]]), array([1, 2]))
-        """
-        indptr = np.append(self.indptr[users], self.n_interactions)
-        numbers = np.empty(self.n_items, index_dtype(len(items)))
-        numbers[items] = np.arange(len(items))
-        weights = None if self.row_weights is None else self.row_weights[users]
-        part = Interactions(
-            indptr.astype(np.int64, copy=False),
-            numbers[self.indices],
-            self.values,
-            (len(users), len(items)),
-            weights,
-        )
-        part._cache["origin"] = Origin(users, items, self.n_items)
-        return part
-
     def remove(self, positions: ArrayLike) -> Interactions:
         """Return new interactions without some of these.
 

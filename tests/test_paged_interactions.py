@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sklearn_unlearn import interactions
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils import _derived_tables
 from sklearn_unlearn.utils._pages import Pages
 from sklearn_unlearn.utils.estimator_checks._walk import walk
 
@@ -20,8 +20,8 @@ from sklearn_unlearn.utils.estimator_checks._walk import walk
 def small_pages():
     """Three users a page, whatever the size of a table."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interactions, "_PAGE_USERS", 3)
-        patch.setattr(interactions, "_WORTH_PAGES", 0)
+        patch.setattr(_derived_tables, "_PAGE_USERS", 3)
+        patch.setattr(_derived_tables, "_WORTH_PAGES", 0)
         yield
 
 
@@ -92,7 +92,7 @@ def test_pages_without_a_loss_are_shared_and_the_others_are_gone():
 
 
 def test_small_tables_stay_in_one_piece(monkeypatch):
-    monkeypatch.setattr(interactions, "_WORTH_PAGES", 100)
+    monkeypatch.setattr(_derived_tables, "_WORTH_PAGES", 100)
     data = made(0)
     assert data.paged()._indices is data._indices
 

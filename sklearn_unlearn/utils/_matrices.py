@@ -15,6 +15,7 @@ from sklearn_unlearn.utils._validation import refuse_masked
 __all__ = [
     "as_numbers",
     "check_magnitude",
+    "summed_copy",
 ]
 
 # What the largest value may be, so that squares of values, and products of these with weights, are
@@ -79,6 +80,39 @@ def as_numbers(X: Any, name: str, integers: type[np.generic] = np.float64) -> An
     if X.dtype.kind in "iu" and (integers is np.float64 or X.dtype.itemsize < 8):
         return X.astype(integers)
     return X.astype(np.float32) if X.dtype == np.float16 else X
+
+
+def summed_copy(X: Any) -> sparse.csr_array:
+    """Copy a matrix into rows, in float32 or float64, with its duplicates summed.
+
+    Parameters
+    ----------
+    X : sparse container or array-like, shape (n_rows, n_columns)
+        Of any format. Never written to.
+
+    Returns
+    -------
+    rows : csr_array of shape (n_rows, n_columns)
+        Zeros that are stored stay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from sklearn_unlearn.utils._matrices import summed_copy
+    >>> summed_copy(sparse.coo_array((np.array([1, 2]), ([0, 0], [1, 1])), shape=(1, 2))).data
+    array([3.])
+    """
+    X = as_numbers(X, "X")
+    X = X if sparse.issparse(X) else np.asarray(X)
+    dtype = np.float32 if X.dtype.kind == "f" and X.dtype.itemsize < 8 else np.float64
+    # Always a copy, and before duplicates are summed; SciPy converts no foreign byte order.
+    X = X.astype(dtype)
+    csr = X.tocsr() if sparse.issparse(X) else sparse.csr_array(X)
+    # Rebuilt: a flag that claims canonical form may be out of date.
+    csr = sparse.csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
+    csr.sum_duplicates()
+    return csr
 
 
 def check_magnitude(values: NDArray[Any], name: str) -> None:

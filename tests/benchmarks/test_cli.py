@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from sklearn_unlearn import interactions
 from sklearn_unlearn.benchmarks import load_problem, make_request
 from sklearn_unlearn.benchmarks._cli import main
 from sklearn_unlearn.benchmarks.commands import _forget
@@ -15,6 +14,7 @@ from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks.methods._estimators import make_estimator
 from sklearn_unlearn.benchmarks.methods._settings import make_settings
 from sklearn_unlearn.recommenders import _paged
+from sklearn_unlearn.utils import _derived_tables
 
 SMALL = ["--problem", "synthetic-120", "--repeats", "2", "--quiet"]
 
@@ -96,7 +96,7 @@ def test_growth(run):
 
 def test_growth_of_models_in_pages(run, monkeypatch):
     """The quick run; what a request of the touched rows holds falls as the data grow."""
-    monkeypatch.setattr(interactions, "_WORTH_PAGES", 0)
+    monkeypatch.setattr(_derived_tables, "_WORTH_PAGES", 0)
     monkeypatch.setattr(_paged, "_WORTH_PAGES", 0)
     monkeypatch.setattr(_paged, "_PAGE_ROWS", 8)
     document, table = run(

@@ -10,10 +10,11 @@ import pytest
 import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn import ALS, interactions
+from sklearn_unlearn import ALS
 from sklearn_unlearn.backends._torch import TorchBackend
 from sklearn_unlearn.influence import SweepUnlearner, _as_trained
 from sklearn_unlearn.recommenders import _factor, _paged
+from sklearn_unlearn.utils import _derived_tables
 from sklearn_unlearn.utils._pages import Pages
 from sklearn_unlearn.utils.estimator_checks import (
     _request_checks,
@@ -43,8 +44,8 @@ REQUESTS = {
 def small_pages():
     """A few rows a page, whatever the size of a model, and no request too large for its rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interactions, "_PAGE_USERS", 3)
-        patch.setattr(interactions, "_WORTH_PAGES", 0)
+        patch.setattr(_derived_tables, "_PAGE_USERS", 3)
+        patch.setattr(_derived_tables, "_WORTH_PAGES", 0)
         patch.setattr(_paged, "_PAGE_ROWS", 4)
         patch.setattr(_paged, "_WORTH_PAGES", 0)
         patch.setattr(_paged, "_MAX_SHARE", 1.0)
@@ -59,7 +60,7 @@ def made(weights=None, **params):
 @contextlib.contextmanager
 def in_one_piece():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interactions, "_WORTH_PAGES", 2**20)
+        patch.setattr(_derived_tables, "_WORTH_PAGES", 2**20)
         patch.setattr(_paged, "_WORTH_PAGES", 2**24)
         yield
 
