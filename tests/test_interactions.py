@@ -330,3 +330,38 @@ def test_degrees_that_are_carried_over_are_those_of_what_remains():
         expected = np.bincount(data.indices, minlength=9)
         assert_array_equal(data._cache["item_degrees"], expected)
         assert not data.item_degrees.flags.writeable
+
+
+# -- larger tables --------------------------------------------------------------------------------
+@given(st.integers(0, 99), st.sampled_from([np.float32, np.float64]), st.booleans(), st.booleans())
+def test_what_is_inserted_leaves_the_table_of_all(seed, dtype, weighted, asked):
+    rng = np.random.default_rng(seed)
+    whole = np.where(rng.random((9, 8)) < 0.5, rng.random((9, 8)), 0).astype(dtype)
+    kept = np.where(rng.random(whole.shape) < 0.6, whole, 0)
+    kept[6:], kept[:, 5:] = 0, 0
+    weights = 1 + rng.random(9) if weighted else None
+    want = Interactions.from_matrix(whole, weights)
+    data = Interactions.from_matrix(kept[:6, :5], None if weights is None else weights[:6])
+    if asked:
+        _ = data.item_degrees, data.user_squares, data.transpose_pattern()
+    grown = data.grown(whole.shape)
+    assert_array_equal(grown.to_csr().toarray(), kept)
+    for name in ("item_degrees", "user_squares", "user_degrees"):
+        fresh = getattr(Interactions.from_matrix(kept), name)
+        assert_array_equal(getattr(grown, name), fresh, err_msg=name)
+    for got, fresh in zip(
+        grown.transpose_pattern(), Interactions.from_matrix(kept).transpose_pattern(), strict=True
+    ):
+        assert_array_equal(got, fresh)
+    users, items = np.nonzero((whole != 0) & (kept == 0))
+    table = grown.insert(users, items, whole[users, items], weights)
+    for name in ("indptr", "indices", "values", "item_degrees", "user_squares", "row_weights"):
+        assert_array_equal(getattr(table, name), getattr(want, name), err_msg=name)
+    assert table.dtype == dtype and table.indices.dtype == want.indices.dtype
+    for array in (table.indices, table.values):
+        assert array.base is None and not array.flags.writeable
+
+
+def test_a_table_that_is_large_enough_does_not_grow():
+    data = Interactions.from_matrix([[1.0, 2.0]])
+    assert data.grown((1, 2)) is data

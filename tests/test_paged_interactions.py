@@ -68,6 +68,14 @@ def test_any_sequence_of_requests_leaves_the_same(seed, weighted, asked, source)
         chosen = [one for one in chosen if one < plain.n_interactions]
         paged, plain = paged.remove(chosen), plain.remove(chosen)
         require_same(paged, plain)
+        shape = plain.n_users + source.draw(st.integers(0, 2)), plain.n_items
+        paged, plain = paged.grown(shape), plain.grown(shape)
+        cells = source.draw(st.sets(st.integers(0, plain.n_users * plain.n_items - 1), max_size=9))
+        users, items = np.divmod(np.array(sorted(cells), np.int64), plain.n_items)
+        new = ~plain.contains(users, items)
+        entries = users[new], items[new], 1.0 + np.arange(np.count_nonzero(new)), plain.row_weights
+        paged, plain = paged.insert(*entries), plain.insert(*entries)
+        require_same(paged, plain)
         for got, want in zip(paged.transpose_pattern(), plain.transpose_pattern(), strict=True):
             assert_array_equal(got, want)
         for twin in (pickle.loads(pickle.dumps(paged)), copy.deepcopy(paged)):

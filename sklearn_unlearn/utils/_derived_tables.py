@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sklearn_unlearn.utils._interactions import concatenate_ranges, index_dtype
+from sklearn_unlearn.utils._interactions import (
+    concatenate_ranges,
+    index_dtype,
+    places_in_rows,
+    square_sums,
+    with_entries,
+)
 from sklearn_unlearn.utils._pages import Pages, whole
 
 __all__ = ["DerivedTables", "Origin"]
@@ -40,7 +47,7 @@ class Origin(NamedTuple):
 
 
 class DerivedTables:
-    """Mixin of `Interactions`: what is made of a table without a change of an interaction."""
+    """Mixin of `Interactions`: what is made of a table; what goes of one is with the class."""
 
     __slots__ = ()
 
@@ -50,6 +57,7 @@ class DerivedTables:
     shape: tuple[int, int]
     row_weights: NDArray[np.float64] | None
     _cache: dict[str, Any]
+    _keep: Callable[[str, Any], None]
 
     def to_csr(self) -> sparse.csr_array:
         """Return a SciPy matrix, shape (n_users, n_items), over the read-only arrays."""
@@ -102,6 +110,101 @@ class DerivedTables:
         """Return the same table with its cells in these arrays."""
         table = self._made(self.indptr, indices, values, self.shape, self.row_weights)
         table._cache.update((name, self._cache[name]) for name in _SUMS if name in self._cache)
+        return table
+
+    def grown(self, shape: tuple[int, int]) -> Self:
+        """Return the same interactions in a table with more users and items, who have none.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            ``(n_users, n_items)``, neither smaller than here. New positions follow the old ones.
+
+        Returns
+        -------
+        table : Interactions
+            This one if there is nothing to add. Users without interactions have weight 1.
+
+        Examples
+        --------
+        >>> from sklearn_unlearn.interactions import Interactions
+        >>> Interactions.from_matrix([[4, 5]]).grown((2, 3)).to_csr().toarray()
+        array([[4., 5., 0.],
+               [0., 0., 0.]])
+        """
+        if shape == self.shape:
+            return self
+        n_users, n_items = (int(side) for side in shape)
+        more = n_users - self.shape[0], n_items - self.shape[1]
+        weights = self.row_weights
+        if weights is not None:
+            weights = np.append(weights, np.ones(more[0]))
+        indptr = np.append(self.indptr, np.full(more[0], self.indptr[-1]))
+        table = self._made(indptr, self._indices, self._values, (n_users, n_items), weights)
+        for name, extra in zip(_SUMS, more[::-1], strict=True):
+            if name in self._cache:
+                sums = self._cache[name]
+                table._keep(name, np.append(sums, np.zeros(extra, sums.dtype)))
+        if "transpose" in self._cache:
+            indptr_T, *rest = self._cache["transpose"]
+            whole_indptr = np.append(indptr_T, np.full(more[1], indptr_T[-1]))
+            table._keep("transpose", (whole_indptr, *rest))
+        return table
+
+    def insert(
+        self,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        values: NDArray[Any],
+        row_weights: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Return new interactions with some more.
+
+        Parameters
+        ----------
+        users, items : ndarray of int64, shape (n,)
+            Where they are: distinct, ascending by user and then by item, and not in this table.
+
+        values : ndarray of shape (n,)
+            Their values, none of them zero.
+
+        row_weights : ndarray of float64, shape (n_users,), or None, default=None
+            Weights of the users of the new table.
+
+        Returns
+        -------
+        table : Interactions
+            Of the same shape. It shares no memory with this table, but for the pages that take
+            nothing in. The sums over users and items are carried over, a transposed pattern is not.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_unlearn.interactions import Interactions
+        >>> data = Interactions.from_matrix([[4, 0], [0, 5]])
+        >>> data.insert(np.array([1]), np.array([0]), np.array([9.0])).to_csr().toarray()
+        array([[4., 0.],
+               [9., 5.]])
+        """
+        places, near = (
+            places_in_rows(self.indptr, self._indices, users, items),
+            self.indptr[users],
+        )
+        gained = np.bincount(users, minlength=self.shape[0])
+        table = self._made(
+            self.indptr + np.append(0, np.cumsum(gained)),
+            with_entries(self._indices, places, items.astype(self._indices.dtype), near),
+            with_entries(self._values, places, values.astype(self._values.dtype), near),
+            self.shape,
+            row_weights,
+        )
+        if "item_degrees" in self._cache:
+            more = np.bincount(items, minlength=self.shape[1])
+            table._keep("item_degrees", self._cache["item_degrees"] + more)
+        if "user_squares" in self._cache:
+            squares, rows = self._cache["user_squares"].copy(), np.unique(users)
+            squares[rows] = square_sums(table.indptr, table._values, rows)
+            table._keep("user_squares", squares)
         return table
 
     def compact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> Self:

@@ -14,13 +14,16 @@ __all__ = [
     "column_counts",
     "concatenate_ranges",
     "index_dtype",
+    "joint_weights",
     "keep_entries",
     "owned",
+    "places_in_rows",
     "rows_of",
     "scan_columns",
     "search_in_rows",
     "sorted_union",
     "square_sums",
+    "with_entries",
     "without",
 ]
 
@@ -162,16 +165,15 @@ def square_sums(
     return squares
 
 
-def search_in_rows(
+def places_in_rows(
     indptr: NDArray[Any], indices: NDArray[Any] | Pages, rows: NDArray[Any], columns: NDArray[Any]
 ) -> NDArray[np.int64]:
-    """Binary search for many (row, column) cells at once; -1 where a cell is not stored.
+    """Binary search for many (row, column) cells at once: where they are, or would be put.
 
     All searches advance together, so the cost is O(m log(longest row)) whatever the table's size.
     """
     low = indptr[rows].astype(np.int64)
-    end = indptr[rows + 1].astype(np.int64)
-    high = end.copy()
+    high = indptr[rows + 1].astype(np.int64)
     for _ in range(int(np.max(high - low, initial=0)).bit_length()):
         middle = (low + high) // 2
         # An exhausted search must not read past the end of the array.
@@ -179,6 +181,14 @@ def search_in_rows(
         right = open_ & (indices[np.where(open_, middle, 0)] < columns)
         low = np.where(right, middle + 1, low)
         high = np.where(right | ~open_, high, middle)
+    return low
+
+
+def search_in_rows(
+    indptr: NDArray[Any], indices: NDArray[Any] | Pages, rows: NDArray[Any], columns: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Positions of many (row, column) cells; -1 where a cell is not stored."""
+    low, end = places_in_rows(indptr, indices, rows, columns), indptr[rows + 1]
     found = low < end
     if len(indices):
         found &= indices[np.where(found, low, 0)] == columns
@@ -202,6 +212,41 @@ def without(array: Any, positions: NDArray[np.int64]) -> Any:
     starts = np.append(0, positions[last] + 1)
     stops = np.append(positions[runs], len(array))
     return np.concatenate([array[a:b] for a, b in zip(starts, stops, strict=True)])
+
+
+def with_entries(
+    array: Any, places: NDArray[np.int64], entries: NDArray[Any], near: NDArray[np.int64]
+) -> Any:
+    """Copy an array with entries put before some ascending places; the result owns its memory.
+
+    Of `Pages`, a version is returned that shares those which take nothing in: an entry joins the
+    page of the place `near` it, the start of its row, so that no row is in two pages.
+    """
+    if isinstance(array, Pages):
+        return array.insert(places, entries, near)
+    return np.insert(np.asarray(array), places, entries)
+
+
+def joint_weights(
+    before: tuple[NDArray[Any], NDArray[np.float64] | None],
+    after: tuple[NDArray[Any], NDArray[np.float64] | None],
+) -> NDArray[np.float64] | None:
+    """Weights of rows that are full before or after a change; None where all are 1.
+
+    Parameters
+    ----------
+    before, after : tuple of ndarray
+        ``indptr`` and ``row_weights``; a row that is empty there has no weight of its own.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.utils._interactions import joint_weights
+    >>> joint_weights((np.array([0, 1, 1]), np.array([2.0, 1.0])), (np.array([0, 0, 1]), None))
+    array([2., 1.])
+    """
+    if before[1] is None or after[1] is None:
+        return after[1] if before[1] is None else before[1]
+    return np.where(np.diff(before[0]) > 0, before[1], after[1])
 
 
 def transpose_without(

@@ -117,6 +117,34 @@ class Pages:
             pages[n] = np.delete(np.asarray(pages[n]), positions[own] - self.starts[n], axis=0)
         return Pages(pages)
 
+    def insert(self, places: Ints, entries: NDArray[Any], near: Ints) -> Pages:
+        """Return a version with entries put before some ascending places.
+
+        Each joins the page of the entry `near` it, or the last one: a place between two pages is in
+        both.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_unlearn.utils._pages import Pages
+        >>> old = Pages.cut(np.arange(4), np.array([0, 2]))
+        >>> new = old.insert(np.array([2, 4]), np.array([7, 8]), np.array([1, 4]))
+        >>> [page.tolist() for page in new.pages]
+        [[0, 1, 7], [2, 3, 8]]
+        """
+        pages = list(self.pages)
+        numbers = np.minimum(np.searchsorted(self.starts, near, side="right"), len(pages)) - 1
+        for n in np.unique(numbers).tolist():
+            own = numbers == n
+            pages[n] = np.insert(
+                np.asarray(pages[n]), places[own] - self.starts[n], entries[own], axis=0
+            )
+        return Pages(pages)
+
+    def extended(self, entries: NDArray[Any]) -> Pages:
+        """Return a version with a page of other entries behind all, if there are any."""
+        return Pages([*self.pages, np.array(entries)]) if len(entries) else self
+
     def replace(self, positions: Ints, entries: NDArray[Any]) -> Pages:
         """Return a version with other entries at some ascending, distinct positions."""
         pages = list(self.pages)
