@@ -1,4 +1,4 @@
-"""What a forget request did, in scalars: never an id, a pair or a value."""
+"""What a request did, in scalars: never an id, a pair or a value."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["GUARANTEES", "ForgetReport"]
 GUARANTEES = {
     "exact": "equal to a refit, to floating-point tolerance",
     "certified": "provably as close to any refit as the certificate says",
-    "residual-bounded": "the gradient of the retained objective met its tolerance",
+    "residual-bounded": "the gradient of the objective after the request met its tolerance",
     "rows-solved": "rows are solved, given the others; `answered` is the share that this answers",
     "one-step": "steps were taken; nothing was promised and the residual says how far they got",
-    "refit": "the model was fitted again on what remains",
+    "refit": "the model was fitted again",
 }
 
 
 @dataclass(frozen=True)
 class ForgetReport:
-    """Report of one forget request.
+    """Report of one request to forget, learn or rectify.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class ForgetReport:
         How the last linear solve ended, in words.
 
     n_interactions, n_users, n_items : int
-        Interactions forgotten, and users and items that lost one.
+        Interactions forgotten, and users and items that lost one, or gained one.
 
     n_rows_updated : int
         Users and items whose parameters changed.
@@ -48,7 +48,7 @@ class ForgetReport:
         problem counts by its share of all interactions, so the number may be a fraction.
 
     gradient_norm : tuple of float
-        Norm of the gradient of the retained objective, before and after.
+        Norm of the gradient of the objective after the request, before and after.
 
     residual : float
         After over before; 0 where there was nothing to do. Of `EASE`, where it is not exact: the
@@ -56,6 +56,9 @@ class ForgetReport:
 
     seconds : float
         Wall-clock time of the whole request.
+
+    n_learned : int, default=0
+        Interactions learned. One whose value is changed is forgotten and learned.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class ForgetReport:
     gradient_norm: tuple[float, float]
     residual: float
     seconds: float
+    n_learned: int = 0
 
     @property
     def answered(self) -> float:
@@ -100,10 +104,13 @@ class ForgetReport:
             for name, value in self.to_dict().items()
         )
         meaning = escape(GUARANTEES.get(self.guarantee, ""))
-        return (
-            f"<table><caption>Forgot {self.n_interactions} interactions: {meaning}</caption>"
-            f"{rows}</table>"
-        )
+        done = [
+            f"{verb} {number} interactions"
+            for verb, number in (("forgot", self.n_interactions), ("learned", self.n_learned))
+            if number or (verb == "forgot" and not self.n_learned)
+        ]
+        caption = " and ".join(done).capitalize()
+        return f"<table><caption>{caption}: {meaning}</caption>{rows}</table>"
 
 
 def _format(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,14 @@ from sklearn_unlearn.utils._validation import (
     refuse_masked,
 )
 
-__all__ = ["ForgetRequest", "validate_forget_request"]
+__all__ = ["ForgetRequest", "quiet_array", "validate_forget_request"]
 
 _N_SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
 class ForgetRequest:
-    """What one call of ``forget`` removes, validated.
+    """What one call of ``forget``, ``learn`` or ``rectify`` changes, validated.
 
     Parameters
     ----------
@@ -44,10 +44,14 @@ class ForgetRequest:
         How many interactions go.
 
     n_users, n_items : int
-        How many distinct users and items lose an interaction.
+        How many distinct users and items lose an interaction, or gain one.
 
     started : float
         When validation began, by ``time.perf_counter``.
+
+    added : ndarray of int64, default=()
+        Positions in the interactions *after* the request of those that are new, ascending. An
+        interaction whose value changes goes and is new.
     """
 
     positions: NDArray[np.int64]
@@ -57,11 +61,12 @@ class ForgetRequest:
     n_users: int
     n_items: int
     started: float
+    added: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to remove."""
-        return self.n_interactions == 0
+        """Whether there is nothing to change."""
+        return self.n_interactions == 0 and not len(self.added)
 
 
 def validate_forget_request(
@@ -144,13 +149,13 @@ def _pairs(interactions: Any, shape: tuple[int, int]) -> Pairs:
     if interactions is None:
         interactions = np.empty((0, 2), np.int64)
     refuse_masked(interactions, "interactions")
-    array = _quiet_array(interactions) if isinstance(interactions, list) else interactions
+    array = quiet_array(interactions) if isinstance(interactions, list) else interactions
     if sparse.issparse(array) or (isinstance(array, np.ndarray) and array.dtype.kind == "b"):
         return as_mask_pairs(array, shape, "interactions")
     return as_pairs(interactions, shape, "interactions")
 
 
-def _quiet_array(values: list[Any]) -> Any:
+def quiet_array(values: list[Any]) -> Any:
     """Convert a list, or leave it for `as_pairs` to explain what is wrong with it."""
     try:
         return np.asarray(values)

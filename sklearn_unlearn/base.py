@@ -2,9 +2,10 @@
 
 A model family supplies a few hooks and never writes a public verb itself::
 
-    class Family(ForgetMixin, RecommenderMixin, BaseEstimator):
+    class Family(LearnMixin, ForgetMixin, RecommenderMixin, BaseEstimator):
         def fit(self, X, y=None, sample_weight=None): ...   # sets self._interactions
         def _forget(self, retained, request) -> dict        # the new attributes
+        def _grown(self, data) -> dict                      # those of a larger table
         def _score_users(self, users) -> (n, n_items)       # rows seen in training
         def _score_rows(self, X) -> (n, n_items)            # rows that are new: fold-in
         def _score_pairs(self, users, items) -> (n,)        # cells of training rows
@@ -26,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_unlearn._forget_request import ForgetRequest, validate_forget_request
+from sklearn_unlearn._learning import LearnMixin
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
 from sklearn_unlearn.utils._data_warnings import looks_like_events, warn_of_data
@@ -48,6 +50,7 @@ __all__ = [
     "CELLS_AT_ONCE",
     "ForgetMixin",
     "ForgetRequest",
+    "LearnMixin",
     "RecommenderMixin",
     "validate_forget_request",
 ]
@@ -437,9 +440,11 @@ class RecommenderMixin(_InteractionsMixin):
         sides: Any = getattr(X, "shape", ())
         if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
             return  # for others to refuse
-        shape = int(sides[0]), int(sides[1])
-        name, n_stored = type(self).__name__, stored_entries(X)
-        needed = 8 * shape[0] + 12 * n_stored
+        self._refuse_shape((int(sides[0]), int(sides[1])), stored_entries(X), fitting)
+
+    def _refuse_shape(self, shape: tuple[int, int], n_stored: int, fitting: bool) -> None:
+        """Refuse a shape for which there is no room, given how many interactions it holds."""
+        name, needed = type(self).__name__, 8 * shape[0] + 12 * n_stored
         if fitting:
             needed += self._memory_needed(*shape, n_stored)
         refuse_long_sides(shape, needed, name)

@@ -7,6 +7,7 @@ __all__ = [
     "DeviceMemoryWarning",
     "ForgetError",
     "ForgetFallbackWarning",
+    "KnownInteractionError",
     "NotConvergedWarning",
     "NotFiniteError",
     "TooLargeError",
@@ -30,6 +31,19 @@ class UnknownInteractionError(ValueError, KeyError):
     def __str__(self) -> str:
         # KeyError prints the repr of its argument, which would wrap the sentence in quotes.
         return Exception.__str__(self)
+
+
+class KnownInteractionError(ValueError):
+    """A request to learn holds interactions that the model has learned already.
+
+    Pass ``existing="replace"`` to ``learn`` where interactions may arrive twice.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import KnownInteractionError
+    >>> issubclass(KnownInteractionError, ValueError)
+    True
+    """
 
 
 class NotFiniteError(ValueError, FloatingPointError):

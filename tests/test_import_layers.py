@@ -34,6 +34,8 @@ LAYER_OF = {
     "backends": 2,
     "_forget_report": 2,
     "_forget_request": 2,
+    "_learn_request": 2,
+    "_learning": 2,
     "solvers": 3,
     "certificates": 4,
     "objectives": 5,

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn._forget_request import ForgetRequest
-from sklearn_unlearn.base import CELLS_AT_ONCE, ForgetMixin, RecommenderMixin
+from sklearn_unlearn.base import CELLS_AT_ONCE, ForgetMixin, LearnMixin, RecommenderMixin
 from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _fit_context
@@ -20,13 +20,14 @@ from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow, r
 __all__ = ["ClosedFormModel"]
 
 
-class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
+class ClosedFormModel(RecommenderMixin, LearnMixin, ForgetMixin, BaseEstimator):
     """Base of models in closed form: `_learn` states the form, `_downdate` corrects it.
 
     ``_learn(data)`` returns the attributes of a fit to some interactions. ``_downdate(retained,
-    request)`` returns those of what remains, how many items they changed for, and a few words on
-    how; a fourth value, a dict, replaces fields of the report. It may write to nothing that it
-    reads. ``_score_rows(X)`` scores rows.
+    request)`` returns those of the interactions after a request, how many items they changed for,
+    and a few words on how; a fourth value, a dict, replaces fields of the report. It may write to
+    nothing that it reads. ``_grown(data)`` returns the attributes in a larger table.
+    ``_score_rows(X)`` scores rows.
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -59,7 +60,8 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
             with refusing_overflow(self), self._threads():
                 state = self._learn(data)
             refuse_not_finite(self, state)
-            self.__dict__.pop("forget_report_", None)
+            for name in ("forget_report_", "learn_report_"):
+                self.__dict__.pop(name, None)
             self.__dict__.update(state, _interactions=data)
         return self
 
@@ -109,7 +111,7 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         state, n_updated, status, *more = self._downdate(retained, request)
         fields: dict[str, Any] = {
-            "method": "downdate",
+            "method": "update" if len(request.added) else "downdate",
             "guarantee": "exact",
             "n_steps": 0,
             "n_solver_iter": 0,
@@ -124,6 +126,7 @@ class ClosedFormModel(RecommenderMixin, ForgetMixin, BaseEstimator):
             n_rows_updated=n_updated,
             **{**fields, **(more[0] if more else {})},
             seconds=time.perf_counter() - request.started,
+            n_learned=len(request.added),
         )
         return {**state, "forget_report_": report}
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.exact.ridge._ridge_inverse import (
     EXACT_RESIDUAL,
     corrected_inverse,
+    grown_inverse,
     measured_residual,
     ridge_inverse,
 )
@@ -179,8 +182,25 @@ class EASE(ClosedFormModel):
             inverse = ridge_inverse(retained, self.regularization)
             return inverse, len(inverse), "inverted again: the inverse was not kept"
         return corrected_inverse(
-            self._inverse, self._interactions, retained, request.positions, self.regularization
+            self._inverse,
+            self._interactions,
+            retained,
+            request.positions,
+            self.regularization,
+            request.added,
         )
+
+    def _grown(self, data: Interactions) -> dict[str, Any]:
+        n, inverse, weights = data.n_items, self._inverse, self._weights
+        if inverse is not None:
+            inverse = grown_inverse(inverse, n, self.regularization)
+        if weights is not None:
+            indptr = np.append(
+                weights.indptr, np.full(n - weights.shape[0], weights.indptr[-1], np.int64)
+            )
+            parts = weights.data, weights.indices, indptr.astype(weights.indptr.dtype)
+            weights = sparse.csr_array(parts, shape=(n, n))
+        return {"_inverse": inverse, "_weights": weights}
 
     def _state(self, inverse: Floats) -> dict[str, Any]:
         if self.top_k is None:

@@ -23,7 +23,7 @@ from sklearn_unlearn.exact.subspace._subspace import (
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_graph_filter
-from sklearn_unlearn.recommenders._types import Floats, Ints, RandomState, State
+from sklearn_unlearn.recommenders._types import Floats, RandomState, State
 from sklearn_unlearn.utils._compat import Interval
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
@@ -198,10 +198,10 @@ class GraphFilter(ClosedFormModel):
         old = NormalisedGraph(self._interactions, self._user_scales, self._item_scales)
         graph = NormalisedGraph.from_interactions(retained)
         if not self.n_components:
-            change = GraphChange.from_positions(old, graph, request.positions)
+            change = GraphChange.from_positions(old, graph, request.positions, request.added)
             state = self._state(graph, self._subspace, True)
             return state, len(change.items), "normalised again"
-        subspace = self._refined(old, graph, request.positions)
+        subspace = self._refined(old, graph, request)
         if subspace is not None:
             state = self._state(graph, subspace, self.converged_)
             return state, graph.n_items, self._status("converged", state), _steps_of(subspace)
@@ -209,6 +209,14 @@ class GraphFilter(ClosedFormModel):
         state = self._state(graph, subspace, subspace.converged)
         fields = {**_steps_of(subspace), "method": "refit", "guarantee": "refit"}
         return state, graph.n_items, self._status("fitted again", state), fields
+
+    def _grown(self, data: Interactions) -> dict[str, Any]:
+        sides = zip((self._user_scales, self._item_scales), data.shape, strict=True)
+        users, items = (np.append(one, np.zeros(n - len(one))) for one, n in sides)
+        subspace = self._subspace
+        if len(subspace.basis):  # without components there is none
+            subspace = subspace.grown(data.n_items)
+        return {"_user_scales": users, "_item_scales": items, "_subspace": subspace}
 
     # -- the subspace ------------------------------------------------------------------------------
     def _find(self, graph: NormalisedGraph, seed: int) -> Subspace:
@@ -229,10 +237,10 @@ class GraphFilter(ClosedFormModel):
         return subspace
 
     def _refined(
-        self, old: NormalisedGraph, graph: NormalisedGraph, positions: Ints
+        self, old: NormalisedGraph, graph: NormalisedGraph, request: ForgetRequest
     ) -> Subspace | None:
         """Correct the subspace; None if that is not worth it, or does not reach its goal."""
-        change = GraphChange.from_positions(old, graph, positions)
+        change = GraphChange.from_positions(old, graph, request.positions, request.added)
         width = self._subspace.basis.shape[1]
         if graph.n_items <= 2 * width or change.rank > width or not graph.data.n_interactions:
             return None

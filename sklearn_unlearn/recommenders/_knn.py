@@ -7,7 +7,12 @@ from typing import Any
 
 from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.backends import get_backend
-from sklearn_unlearn.exact.cooccurrence._cooccurrence import Neighborhoods, find_again, find_all
+from sklearn_unlearn.exact.cooccurrence._cooccurrence import (
+    Neighborhoods,
+    find_again,
+    find_all,
+    grown,
+)
 from sklearn_unlearn.exact.cooccurrence._weightings import SIMILARITIES, Rule
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
@@ -140,14 +145,24 @@ class ItemKNN(ClosedFormModel):
         return _to_attributes(find_all(data, *self._settings()))
 
     def _downdate(self, retained: Interactions, request: ForgetRequest) -> tuple[Any, ...]:
-        old = Neighborhoods(self.item_similarity_, self._floors, self._item_scales, self._all_ones)
+        old = self._found()
         new, n_rows = find_again(
-            old, self._interactions, retained, request.positions, *self._settings()
+            old, self._interactions, retained, request.positions, *self._settings(), request.added
         )
         status = "the lists of touched items were made again, and those that they appear in"
         if n_rows == retained.n_items:
             status = "every list was made again"
         return _to_attributes(new), n_rows, status
+
+    def _grown(self, data: Interactions) -> dict[str, Any]:
+        if data.n_items == len(self._floors):
+            return {}
+        if self._settings()[0].counts_items:
+            return self._learn(data)
+        return _to_attributes(grown(self._found(), data.n_items))
+
+    def _found(self) -> Neighborhoods:
+        return Neighborhoods(self.item_similarity_, self._floors, self._item_scales, self._all_ones)
 
     def _settings(self) -> tuple[Rule, int, Any]:
         rule = Rule(self.similarity, self.k1, self.b)

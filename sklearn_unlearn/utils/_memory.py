@@ -17,6 +17,7 @@ from scipy import sparse
 from sklearn_unlearn.exceptions import TooLargeError
 
 __all__ = [
+    "LONGEST_SIDE",
     "machine_memory",
     "refuse_beyond_memory",
     "refuse_long_sides",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 # Positions beyond need 64-bit indices, and a row of anything for each is more than a machine holds.
-_LONGEST_SIDE = 2**31 - 1
+LONGEST_SIDE = 2**31 - 1
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -126,10 +127,10 @@ def refuse_long_sides(shape: tuple[int, int], needed: int, name: str) -> None:
     ValueError: X has shape (2147483648, 10); expected at most 2147483647 users and as many items...
     """
     there = machine_memory()
-    if max(shape) > _LONGEST_SIDE:
+    if max(shape) > LONGEST_SIDE:
         room = "an unknown amount" if there is None else _readable(there)
         raise ValueError(
-            f"X has shape {shape}; expected at most {_LONGEST_SIDE} users and as many items: "
+            f"X has shape {shape}; expected at most {LONGEST_SIDE} users and as many items: "
             f"{name} needs at least {_readable(needed)} for that shape, and this machine has "
             f"{room}. Turn ids into positions with InteractionEncoder."
         )

@@ -1,19 +1,19 @@
-r"""Most similar items by co-occurrence, and their exact correction when data go.
+r"""Most similar items by co-occurrence, and their exact correction when data change.
 
 Every similarity has one form. With strengths v of the interactions, weights g of the users and
 scales r of the items (`Weighting`),
 
 .. math:: C_{ij} = \sum_u g_u v_{ui} v_{uj}, \qquad S_{ij} = C_{ij} \, r_i r_j
 
-and the largest entries of each row of S are kept. C is not: it has many times more. When data go,
-the rows of C that change are counted again, by the loop that counted them first: no rounding builds
-up, and the result is, bit for bit, that of a fit to what remains.
+and the largest entries of each row of S are kept. C is not: it has many times more. When data
+change, the rows of C that change are counted again, by the loop that counted them first: no
+rounding builds up, and the result is, bit for bit, that of a fit to what there is then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ from sklearn_unlearn.utils._interactions import (
     sorted_union,
 )
 
-__all__ = ["Neighborhoods", "find_again", "find_all"]
+__all__ = ["Neighborhoods", "find_again", "find_all", "grown"]
 
 Floats = NDArray[Any]
+_NONE = np.empty(0, np.int64)
 Lists = tuple[NDArray[Any], NDArray[Any], Floats]
 
 # Lists are made for so many places at a time: 48 MiB in float64.
@@ -127,8 +128,9 @@ def find_again(
     rule: Rule,
     n_neighbors: int,
     backend: ScipyBackend,
+    added: NDArray[np.int64] = _NONE,
 ) -> tuple[Neighborhoods, int]:
-    """Correct the most similar items when interactions go.
+    """Correct the most similar items when interactions change.
 
     The rows of touched items are made again. In the rows of others only the entries of touched
     items change; where such an entry falls, and one that was left out might take its place, the row
@@ -140,7 +142,7 @@ def find_again(
         Of the data before. Not written to.
 
     before, retained : Interactions
-        The data before and after.
+        The data before and after, of one shape.
 
     positions : ndarray of int64
         What goes, as positions before.
@@ -148,25 +150,32 @@ def find_again(
     rule, n_neighbors, backend
         As in `find_all`.
 
+    added : ndarray of int64, default=()
+        What comes, as positions after.
+
     Returns
     -------
     neighborhoods : Neighborhoods
-        Equal to that of `find_all` on what remains, bit for bit.
+        Equal to that of `find_all` on the data after, bit for bit.
 
     n_rows : int
         How many rows were made or merged again.
     """
     if rule.is_global:
         return find_all(retained, rule, n_neighbors, backend), retained.n_items
-    users = sorted_union(rows_of(before.indptr, positions))
-    near = sorted_union(before.indices[concatenate_ranges(before.indptr, users)])
+    users = sorted_union(rows_of(before.indptr, positions), rows_of(retained.indptr, added))
+    rows = [data.indices[concatenate_ranges(data.indptr, users)] for data in (before, retained)]
+    near = sorted_union(*rows)
     # Where the weight of a user depends on its row, it changes in all that is left of the row.
-    touched = near if rule.weighs_users else sorted_union(before.indices[positions])
+    touched = near
+    if not rule.weighs_users:
+        touched = sorted_union(before.indices[positions], retained.indices[added])
     cells = ItemCells.of(retained, touched)
     degrees = retained.user_degrees
     if degrees[cells.users].sum() > _MAX_SHARE * (degrees @ degrees):
         return find_all(retained, rule, n_neighbors, backend), retained.n_items
-    weighting = Weighting.again(retained, cells, rule, old.item_scales, old.all_ones)
+    all_ones = old.all_ones and bool(np.all(retained.values[added] == 1))
+    weighting = Weighting.again(retained, cells, rule, old.item_scales, all_ones)
     lists = _frozen(old.similarity.indptr, old.similarity.indices, old.similarity.data)
     width = min(n_neighbors, retained.n_items)
     made, hosts, merged = _made_and_merged(old, lists, retained, cells, weighting, near, width)
@@ -176,10 +185,36 @@ def find_again(
         again = _rank(retained, rest, weighting, width, backend)
         for target, source in zip(merged, again, strict=True):
             target[unsure] = source
-    rows = np.concatenate((touched, hosts))
-    similarity, floors = _replaced(lists, old.floors, rows, made, merged)
+    changed = np.concatenate((touched, hosts))
+    similarity, floors = _replaced(lists, old.floors, changed, made, merged)
     new = Neighborhoods(similarity, floors, weighting.item_scales, weighting.all_ones)
-    return new, len(rows)
+    return new, len(changed)
+
+
+def grown(old: Neighborhoods, n_items: int) -> Neighborhoods:
+    """Return the same lists beside those of more items, which are similar to none.
+
+    Parameters
+    ----------
+    old : Neighborhoods
+        Of a rule that does not depend on the number of items.
+
+    n_items : int
+        How many items there are then.
+
+    Returns
+    -------
+    neighborhoods : Neighborhoods
+        Equal to that of `find_all` on the same interactions, bit for bit.
+    """
+    more = n_items - len(old.floors)
+    matrix = old.similarity
+    indptr = np.append(matrix.indptr, np.full(more, matrix.indptr[-1], matrix.indptr.dtype))
+    similarity = _as_matrix(indptr, np.array(matrix.indices), np.array(matrix.data))
+    floors, scales = (
+        np.append(one, np.zeros(more, one.dtype)) for one in (old.floors, old.item_scales)
+    )
+    return replace(old, similarity=similarity, floors=floors, item_scales=scales)
 
 
 def _rank(

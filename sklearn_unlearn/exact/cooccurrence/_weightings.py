@@ -45,6 +45,11 @@ class Rule:
         return self.similarity == "bm25"
 
     @property
+    def counts_items(self) -> bool:
+        """Whether similarities depend on how many items there are, those that nobody met too."""
+        return self.is_global or self.weighs_users
+
+    @property
     def weighs_users(self) -> bool:
         """Whether the weight of a user depends on its row."""
         return self.similarity != "cosine"
@@ -161,15 +166,15 @@ class Weighting:
         old_scales: Floats,
         all_ones: bool,
     ) -> Weighting:
-        """Weigh what remains where only the items of some cells have another norm.
+        """Weigh interactions of which only the items of some cells have another norm than before.
 
         Parameters
         ----------
         retained : Interactions
-            What remains.
+            The interactions then.
 
         cells : ItemCells
-            What remains of these items.
+            Those of these items.
 
         rule : Rule
             One that is not global.
@@ -178,7 +183,7 @@ class Weighting:
             Scales before. Not written to.
 
         all_ones : bool
-            Whether all values were 1 before.
+            Whether all values were 1 before, and those that came are.
 
         Returns
         -------

@@ -1,11 +1,13 @@
 """What a request changes of ``M = X' W X + regularization I``, in the form of the lowest rank.
 
 - An item that is left without interactions is cut out of M: a Schur complement of rank 1.
-- A user who is left without interactions takes ``w x x'`` along: rank 1.
-- A user who keeps ``z = x - d`` takes ``w (d z' + z d' + d d')`` along: rank 2.
-- An item that loses some of its interactions changes a row and a column of M: rank 2.
+- A user who is left without interactions takes ``w x x'`` along, and one who had none brings it:
+  rank 1.
+- A user who keeps ``z = x - d`` takes ``w (d z' + z d' + d d')`` along, d being negative where
+  interactions come: rank 2.
+- An item some of whose interactions change changes a row and a column of M: rank 2.
 
-Every interaction that goes must be covered by its user or by its item, once.
+Every interaction that changes must be covered by its user or by its item, once.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sklearn_unlearn.interactions import Interactions
-from sklearn_unlearn.utils._interactions import concatenate_ranges, rows_of
+from sklearn_unlearn.utils._interactions import concatenate_ranges, joint_weights, rows_of
 
-__all__ = ["Change", "Loss", "cheapest_change"]
+__all__ = ["Change", "ChangedCells", "cheapest_change"]
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +54,19 @@ class Change:
         return len(self.items) + len(self.core)
 
 
-class Loss:
-    """The interactions that go, by user and by item.
+class ChangedCells:
+    """The interactions that go and those that come, by user and by item.
 
     Parameters
     ----------
     before, after : Interactions
-        With and without them.
+        Of one shape.
 
     positions : ndarray of int64
-        Where they are in `before`, ascending.
+        Where those that go are in `before`, ascending.
+
+    added : ndarray of int64, default=()
+        Where those that come are in `after`, ascending.
 
     Attributes
     ----------
@@ -68,34 +74,46 @@ class Loss:
         Where each is.
 
     values : ndarray of float64, shape (n_interactions,)
-        What each is.
+        What is lost of each: of those that come, minus the value.
 
     n_lost : ndarray of int64, shape (n_items,)
-        How many each item loses.
+        How many of each item change.
 
     emptied : ndarray of bool, shape (n_items,)
         Items that are left without interactions.
     """
 
-    def __init__(self, before: Interactions, after: Interactions, positions: Positions) -> None:
+    def __init__(
+        self,
+        before: Interactions,
+        after: Interactions,
+        positions: Positions,
+        added: Positions = _NONE,
+    ) -> None:
         from sklearn_unlearn.exact.ridge._ridge_kernels import count_items
 
         self.before, self.after = before, after
-        self.users = rows_of(before.indptr, positions)
-        self.items = before.indices[positions].astype(np.int64)
-        self.values = before.values[positions].astype(np.float64)
+        parts = ((before, positions, 1.0), (after, added, -1.0))
+        self.users = np.concatenate([rows_of(data.indptr, cells) for data, cells, _ in parts])
+        self.items = np.concatenate(
+            [data.indices[cells].astype(np.int64) for data, cells, _ in parts]
+        )
+        self.values = np.concatenate(
+            [sign * data.values[cells].astype(np.float64) for data, cells, sign in parts]
+        )
         self.n_lost = np.bincount(self.items, minlength=before.n_items)
         counts = np.zeros(before.n_items, np.int64)
         count_items(np.asarray(after.indices), counts)
         self.emptied = (self.n_lost > 0) & (counts == 0)
 
     def weights(self, users: Positions) -> Floats:
-        """Weights of users, who may have no interactions left."""
-        weights = self.before.row_weights
+        """Weights of users, who may have no interactions left, or had none."""
+        sides = ((data.indptr, data.row_weights) for data in (self.before, self.after))
+        weights = joint_weights(*sides)
         return np.ones(len(users)) if weights is None else np.asarray(weights)[users]
 
     def rows(self, kept: NDArray[np.bool_]) -> tuple[Positions, sparse.csr_array, sparse.csr_array]:
-        """Return distinct users of some of the cells, what they lose there, and what they keep."""
+        """Return distinct users of some cells, what they lose there, and what they have then."""
         users, place = np.unique(self.users[kept], return_inverse=True)
         shape = (len(users), self.before.n_items)
         lost = sparse.csr_array((self.values[kept], (place, self.items[kept])), shape=shape)
@@ -105,13 +123,13 @@ class Loss:
         return users, lost, sparse.csr_array((values, self.after.indices[cells], indptr), shape)
 
 
-def cheapest_change(loss: Loss, max_rank: int) -> Change | None:
+def cheapest_change(loss: ChangedCells, max_rank: int) -> Change | None:
     """Find the change of the lowest rank, among a few that are quick to find.
 
     Parameters
     ----------
-    loss : Loss
-        What goes.
+    loss : ChangedCells
+        What changes.
 
     max_rank : int
         No change of a higher rank is wanted.
@@ -124,11 +142,11 @@ def cheapest_change(loss: Loss, max_rank: int) -> Change | None:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_unlearn.exact.ridge._ridge_changes import Loss, cheapest_change
+    >>> from sklearn_unlearn.exact.ridge._ridge_changes import ChangedCells, cheapest_change
     >>> from sklearn_unlearn.interactions import Interactions
     >>> before = Interactions.from_matrix([[1, 1, 0], [1, 1, 0], [1, 2, 3]])
     >>> def rank(*positions):
-    ...     loss = Loss(before, before.remove(positions), np.array(positions))
+    ...     loss = ChangedCells(before, before.remove(positions), np.array(positions))
     ...     return cheapest_change(loss, 9).rank
     >>> rank(0, 1), rank(0), rank(0, 2, 4), rank(1, 3)
     (1, 2, 1, 2)
@@ -149,24 +167,31 @@ def cheapest_change(loss: Loss, max_rank: int) -> Change | None:
     return _by_users(loss, (nothing, shared)[cheapest])
 
 
-def _rank_by_users(loss: Loss, cut: NDArray[np.bool_]) -> int:
+def _rank_by_users(loss: ChangedCells, cut: NDArray[np.bool_]) -> int:
     users = np.unique(loss.users[~cut[loss.items]])
-    return len(users) + int(np.count_nonzero(loss.after.user_degrees[users]))
+    return len(users) + int(np.count_nonzero(_keeps(loss, users)))
 
 
-def _by_users(loss: Loss, cut: NDArray[np.bool_]) -> Change:
+def _keeps(loss: ChangedCells, users: Positions) -> NDArray[np.bool_]:
+    """Users who have interactions both before and after."""
+    return (loss.before.degrees_of(users) > 0) & (loss.after.degrees_of(users) > 0)
+
+
+def _by_users(loss: ChangedCells, cut: NDArray[np.bool_]) -> Change:
     """Cover what is not cut out by users: d, and z where there is any.
 
     ``-w (d z' + z d' + d d')`` is ``[d z] S [d z]'`` with S = -w [1 1; 1 0], whose inverse is
-    [0 1; 1 -1] / -w. Without z it is -1 / w.
+    [0 1; 1 -1] / -w. Without z it is -1 / w. Of a user who had nothing d is -z, and w z z' comes:
+    1 / w.
     """
     users, lost, kept = loss.rows(~cut[loss.items])
-    partial = np.flatnonzero(np.diff(kept.indptr))
+    partial = np.flatnonzero(_keeps(loss, users))
+    signs = np.where(loss.before.degrees_of(users) > 0, -1.0, 1.0)
     inverse_weights = 1.0 / loss.weights(users)
     n = len(users)
     second = n + np.arange(len(partial))
     core = np.zeros((n + len(partial), n + len(partial)))
-    core[np.arange(n), np.arange(n)] = -inverse_weights
+    core[np.arange(n), np.arange(n)] = signs * inverse_weights
     core[partial, partial] = 0.0
     core[partial, second] = core[second, partial] = -inverse_weights[partial]
     core[second, second] = inverse_weights[partial]
@@ -174,7 +199,7 @@ def _by_users(loss: Loss, cut: NDArray[np.bool_]) -> Change:
     return Change(np.flatnonzero(cut), vectors, core)
 
 
-def _by_items(loss: Loss, cut: NDArray[np.bool_], items: Positions) -> Change:
+def _by_items(loss: ChangedCells, cut: NDArray[np.bool_], items: Positions) -> Change:
     """Cover what is not cut out by items: N, the columns of the change of M, and unit vectors E.
 
     The change ``N E' + E N' - E D E'``, D being N at these items, is ``[E N] S [E N]'`` with
@@ -183,7 +208,7 @@ def _by_items(loss: Loss, cut: NDArray[np.bool_], items: Positions) -> Change:
     users, lost, kept = loss.rows(~cut[loss.items])
     weighted = sparse.diags_array(loss.weights(users))
     lost_T, kept_T = (part[:, items].T @ weighted for part in (lost, kept))
-    # X' W X before and after, with x = z + d: what goes is d'(z + d) + z'd.
+    # X' W X before and after, with x = z + d: d'(z + d) + z'd less.
     columns = sparse.csr_array(-(lost_T @ (kept + lost) + kept_T @ lost))
     n = len(items)
     units = sparse.csr_array((np.ones(n), items, np.arange(n + 1)), shape=columns.shape)

@@ -1,4 +1,4 @@
-"""The inverse of a regularised Gram matrix, and its correction when interactions go.
+"""The inverse of a regularised Gram matrix, and its correction when interactions go or come.
 
 The matrix is ``M = X' W X + regularization I``, X of shape (n_users, n_items), W the weights of the
 users. Its inverse P is corrected by the identity of Woodbury, in one pass that reads P and writes a
@@ -14,13 +14,25 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
 
-from sklearn_unlearn.exact.ridge._ridge_changes import Change, Loss, Positions, cheapest_change
+from sklearn_unlearn.exact.ridge._ridge_changes import (
+    Change,
+    ChangedCells,
+    Positions,
+    cheapest_change,
+)
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._random import hashed_bits
 
-__all__ = ["EXACT_RESIDUAL", "corrected_inverse", "measured_residual", "ridge_inverse"]
+__all__ = [
+    "EXACT_RESIDUAL",
+    "corrected_inverse",
+    "grown_inverse",
+    "measured_residual",
+    "ridge_inverse",
+]
 
 Floats = NDArray[np.float64]
+_NONE = np.empty(0, np.int64)
 
 # A correction of a higher rank, as a share of the items, costs as much as a new inverse.
 _MAX_RANK = 0.25
@@ -119,8 +131,9 @@ def corrected_inverse(
     after: Interactions,
     positions: Positions,
     regularization: float,
+    added: Positions = _NONE,
 ) -> tuple[Floats, int, str]:
-    """Correct an inverse for interactions that go; nothing that is passed in is written to.
+    """Correct an inverse for interactions that change; nothing that is passed in is written to.
 
     Parameters
     ----------
@@ -128,13 +141,17 @@ def corrected_inverse(
         ``ridge_inverse(before, regularization)``.
 
     before, after : Interactions
-        With and without the interactions.
+        Of one shape.
 
     positions : ndarray of int64
-        Where they are in `before`, ascending, at least one.
+        Where those that go are in `before`, ascending.
 
     regularization : float
         Positive.
+
+    added : ndarray of int64, default=()
+        Where those that come are in `after`, ascending. An interaction whose value changes goes and
+        comes.
 
     Returns
     -------
@@ -167,7 +184,7 @@ def corrected_inverse(
     (True, 'downdate of rank 1')
     """
     inverse = np.asarray(inverse)  # a memory map would pass its type on
-    loss = Loss(before, after, positions)
+    loss = ChangedCells(before, after, positions, added)
     change = cheapest_change(loss, int(_MAX_RANK * len(inverse)))
     if change is None:
         reason = "the request is large"
@@ -183,6 +200,39 @@ def corrected_inverse(
             reason = f"rounding had left a residual of {residual:.1e}"
             del new  # or there would be three tables at once
     return ridge_inverse(after, regularization), len(inverse), f"inverted again: {reason}"
+
+
+def grown_inverse(inverse: Floats, n_items: int, regularization: float) -> Floats:
+    """Inverse of the matrix with more items, which have no interactions.
+
+    Parameters
+    ----------
+    inverse : ndarray of float64, shape (n, n)
+        P.
+
+    n_items : int
+        At least n.
+
+    regularization : float
+        Positive.
+
+    Returns
+    -------
+    inverse : ndarray of float64, shape (n_items, n_items)
+        Items without interactions are on their own.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exact.ridge._ridge_inverse import grown_inverse
+    >>> grown_inverse(np.array([[3.0]]), 2, 2.0)
+    array([[3. , 0. ],
+           [0. , 0.5]])
+    """
+    n = len(inverse)
+    table = np.zeros((n_items, n_items))
+    table[:n, :n] = inverse
+    table[np.arange(n, n_items), np.arange(n, n_items)] = 1.0 / regularization
+    return table
 
 
 def measured_residual(inverse: Floats, data: Interactions, regularization: float) -> float:
@@ -223,7 +273,7 @@ def _signs(data: Interactions, n: int) -> Floats:
 
 
 def _downdate(
-    inverse: Floats, loss: Loss, change: Change, regularization: float
+    inverse: Floats, loss: ChangedCells, change: Change, regularization: float
 ) -> tuple[Floats, int, float, float]:
     """Correct an inverse; return it with the rows that changed, its residual, and a bound of it."""
     left, right = _corrections(inverse, change)

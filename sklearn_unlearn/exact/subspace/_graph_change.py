@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sklearn_unlearn.exact.subspace._normalised import NormalisedGraph
-from sklearn_unlearn.utils._interactions import rows_of
+from sklearn_unlearn.utils._interactions import rows_of, sorted_union
 
 __all__ = ["GraphChange"]
 
 Floats = NDArray[np.float64]
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,32 @@ class GraphChange:
 
     @classmethod
     def from_positions(
-        cls, old: NormalisedGraph, new: NormalisedGraph, positions: NDArray[np.int64]
+        cls,
+        old: NormalisedGraph,
+        new: NormalisedGraph,
+        positions: NDArray[np.int64],
+        added: NDArray[np.int64] = _NONE,
     ) -> GraphChange:
-        """Find whom the removal of some interactions touches.
+        """Find whom the change of some interactions touches.
 
         Parameters
         ----------
         old, new : NormalisedGraph
-            Before and after.
+            Before and after, of one shape.
 
         positions : ndarray of int64
             Positions in the old interactions of those that went.
+
+        added : ndarray of int64, default=()
+            Positions in the new interactions of those that came.
 
         Returns
         -------
         change : GraphChange
         """
-        users = np.unique(rows_of(old.data.indptr, positions))
-        return cls(old, new, np.unique(old.data.indices[positions]).astype(np.int64), users)
+        users = sorted_union(rows_of(old.data.indptr, positions), rows_of(new.data.indptr, added))
+        items = sorted_union(old.data.indices[positions], new.data.indices[added])
+        return cls(old, new, items, users)
 
     @property
     def rank(self) -> int:
@@ -106,7 +115,8 @@ class GraphChange:
         F[:, t:] *= s_new[:, None]
         Y = np.concatenate(
             (
-                (s_new[T] / s[T] - 1.0)[:, None] * image(T),
+                # An item that had no interactions has no row of A.
+                _relative(s[T], s_new[T])[:, None] * image(T),
                 (s_new[T] - s[T])[:, None] * basis[T],
                 new.user_scales[U, None] * _times(rows_new, s, basis),
                 -old.user_scales[U, None] * _times(rows, s, basis),
@@ -119,8 +129,16 @@ class GraphChange:
             (self.old.item_scales[self.items], self.new.item_scales[self.items]),
             (self.old.user_scales[self.users], self.new.user_scales[self.users]),
         )
-        parts = [np.minimum(np.abs(new / old - 1.0), 1.0) for old, new in changes]
+        parts = [
+            np.where(old > 0, np.minimum(np.abs(_relative(old, new)), 1.0), 1.0)
+            for old, new in changes
+        ]
         return np.concatenate([part for part in parts for _ in range(2)])
+
+
+def _relative(old: Floats, new: Floats) -> Floats:
+    """Relative change; 0 where there was nothing."""
+    return np.divide(new - old, old, out=np.zeros(len(old)), where=old > 0)
 
 
 def _columns_of_counts(graph: NormalisedGraph, items: NDArray[np.int64]) -> Floats:

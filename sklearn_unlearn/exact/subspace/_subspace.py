@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,15 @@ class Subspace:
         rank = self.rank(n_components)
         following = self.values[rank] if rank < len(self.values) else 0.0
         return float(self.values[rank - 1] - max(following, 0.0)) if rank else 0.0
+
+    def grown(self, n: int) -> Subspace:
+        """Return the same subspace among more coordinates, on which A is zero."""
+        more = n - len(self.basis)
+        basis, remainder = (
+            np.concatenate([one, np.zeros((more, one.shape[1]))])
+            for one in (self.basis, self.remainder)
+        )
+        return replace(self, basis=basis, remainder=remainder)
 
     def image(self, rows: NDArray[np.int64]) -> Floats:
         """Rows of ``A W``."""

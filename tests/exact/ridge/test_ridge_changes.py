@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_unlearn.exact.ridge._ridge_changes import Loss, cheapest_change
+from sklearn_unlearn.exact.ridge._ridge_changes import ChangedCells, cheapest_change
 from sklearn_unlearn.interactions import Interactions
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def loss_of(cells, weights=None):
     mask = np.zeros(DENSE.shape, bool)
     mask[cells] = True
     positions = np.flatnonzero(mask[data.rows, data.indices])
-    return Loss(data, data.remove(positions), positions)
+    return ChangedCells(data, data.remove(positions), positions)
 
 
 def gram(data, weights):
