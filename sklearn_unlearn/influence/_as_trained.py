@@ -207,7 +207,7 @@ class AsTrainedUnlearner(BaseEstimator):
             return problem.has_exact_rows and self.scope == "touched"
         # The interactions of the objective are all, also where the problem holds some rows alone.
         limit = _FEW_OF_ONE if problem.takes_one_row() else _FEW
-        few = len(problem.positions) <= limit * problem.objective.n_cells
+        few = problem.n_changed <= limit * problem.objective.n_cells
         return few and problem.takes_whole_rows() and not _has_ended(problem)
 
 

@@ -34,16 +34,17 @@ class ForgetProblem:
     Parameters
     ----------
     before, retained : Interactions
-        The data with and without what is to be forgotten.
+        The data before and after the request, of one shape: what is to be forgotten is in the
+        first alone, what is to be learned in the second alone.
 
     positions : ndarray of int
         Positions in `before` of what is to be forgotten.
 
     objective : Objective
-        J_R, of the retained data.
+        J_R, of the data after.
 
     objective_before : callable
-        Makes J_D, of all data; only called where it is needed.
+        Makes J_D, of the data before; only called where it is needed.
 
     theta : ndarray
         Parameters of the fitted model.
@@ -61,7 +62,7 @@ class ForgetProblem:
         Latent columns that the model has and does not use.
 
     local : bool
-        Whether the gradient changes in the rows of forgotten interactions only. False if a global
+        Whether the gradient changes in the rows of changed interactions only. False if a global
         quantity, such as the mean, changed with them.
 
     refit : callable
@@ -82,6 +83,10 @@ class ForgetProblem:
     trained_norm : float, default=inf
         Gradient norm that training may have left: that of a fit's tolerance, whatever requests
         have left since.
+
+    added : ndarray of int, default=()
+        Positions in `retained` of what is to be learned. An interaction whose value changes is
+        forgotten and learned.
     """
 
     before: Interactions
@@ -101,6 +106,7 @@ class ForgetProblem:
     trained_norm: float = np.inf
     refit_cost: float = np.inf
     on_step: Callable[[int, float, float, float], None] | None = None
+    added: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def goal(self, tol: float | None, first: float) -> float:
         """Gradient norm to reach, given the share `tol` of its norm at the start, `first`."""
@@ -110,6 +116,21 @@ class ForgetProblem:
         """Users and items of what is to be forgotten."""
         users = rows_of(self.before.indptr, self.positions)
         return users, self.before.items_at(self.positions).astype(np.int64)
+
+    def added_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Users and items of what is to be learned."""
+        users = rows_of(self.retained.indptr, self.added)
+        return users, self.retained.items_at(self.added).astype(np.int64)
+
+    def changed_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Users and items of what is to be forgotten, and then of what is to be learned."""
+        gone, new = self.removed_pairs(), self.added_pairs()
+        return np.append(gone[0], new[0]), np.append(gone[1], new[1])
+
+    @property
+    def n_changed(self) -> int:
+        """How many interactions are to be forgotten or learned."""
+        return len(self.positions) + len(self.added)
 
     @cached_property
     def request_norm(self) -> float:
@@ -126,14 +147,17 @@ class ForgetProblem:
         return self.objective_before().gradient(self.theta)
 
     def takes_whole_rows(self) -> bool:
-        """Whether each pair that is forgotten takes its user or its item away with it."""
-        users, items = self.removed_pairs()
-        gone = (self.retained.user_degrees[users] == 0) | (self.retained.item_degrees[items] == 0)
-        return bool(gone.all())
+        """Whether each pair takes its user or its item away with it, or brings it."""
+        sides = (self.retained, self.removed_pairs()), (self.before, self.added_pairs())
+        whole = [
+            (data.degrees_of(users) == 0) | (data.item_degrees[items] == 0)
+            for data, (users, items) in sides
+        ]
+        return bool(np.concatenate(whole).all())
 
     def takes_one_row(self) -> bool:
-        """Whether all that is forgotten is of one user, or of one item."""
-        users, items = self.removed_pairs()
+        """Whether all that changes is of one user, or of one item."""
+        users, items = self.changed_pairs()
         return bool((users == users[0]).all() or (items == items[0]).all())
 
     def count_changed(self, new: Floats, support: NDArray[Any] | None = None) -> int:
@@ -152,7 +176,7 @@ class ForgetProblem:
     def touched_rows(self) -> NDArray[np.int64]:
         """Rows of theta, users then items, whose gradient the request changes.
 
-        Those that lost an interaction, and those that the objective compares them with.
+        Those of which an interaction changes, and those that the objective compares them with.
         """
         return self._touched
 
@@ -168,7 +192,7 @@ class ForgetProblem:
     # Asked for at every turn of a request, whose problem lives no longer than it.
     @cached_property
     def _touched(self) -> NDArray[np.int64]:
-        users, items = self.removed_pairs()
+        users, items = self.changed_pairs()
         m, partners = self.before.n_users, self.objective.partners_of(users, items)
         return sorted_union(users, items + m, partners + m)
 

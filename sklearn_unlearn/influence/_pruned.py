@@ -16,9 +16,11 @@ __all__ = ["kept_rows", "solve_pruned"]
 
 def kept_rows(pruner: Any, problem: ForgetProblem) -> NDArray[np.int64]:
     """Rows that a pruner lets move."""
-    before, positions = problem.before, problem.positions
-    pairs = before.rows[positions], before.indices[positions]
-    fitted = clone(pruner).fit(before.to_csr(), forget=pairs)
+    data, pairs = problem.before, problem.changed_pairs()
+    users, items = problem.added_pairs()
+    new = ~data.contains(users, items)
+    data = data.insert(users[new], items[new], np.ones(np.count_nonzero(new)))
+    fitted = clone(pruner).fit(data.to_csr(), forget=pairs)
     kept = np.concatenate([fitted.user_support_, fitted.item_support_])
     return np.setdiff1d(np.flatnonzero(kept), problem.emptied_rows())
 

@@ -55,7 +55,7 @@ def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int6
 
     Cells of users or items that lost everything are left out: removing whole rows or columns raises
     no singular value. Where items are compared, a cell is no longer its item's alone: only users
-    are.
+    are. New cells count in full.
     """
     objective, m = problem.objective, problem.before.n_users
     certificate = objective.certificate()
@@ -67,5 +67,8 @@ def change_bound(problem: ForgetProblem, theta: Floats, support: NDArray[np.int6
     if not len(objective.partners_of(users, items)):
         partial &= ~np.isin(items + m, gone)
     values = problem.before.values_at(problem.positions[partial])
-    removed = certificate.removed_residual(problem.theta, users[partial], items[partial], values)
-    return removed + certificate.residual_change(problem.theta, theta, support)
+    changed = certificate.removed_residual(problem.theta, users[partial], items[partial], values)
+    if len(problem.added):
+        new = problem.retained.values_at(problem.added)
+        changed += certificate.removed_residual(problem.theta, *problem.added_pairs(), new)
+    return changed + certificate.residual_change(problem.theta, theta, support)

@@ -189,6 +189,11 @@ class Objective(ABC):
         return None
 
     @property
+    def draws_items(self) -> bool:
+        """Whether items are drawn from all there are, so that one more changes every draw."""
+        return False
+
+    @property
     def tilt_norm(self) -> float:
         """Norm of the gradient that J has where this is stationary: zero, unless it is tilted."""
         return 0.0

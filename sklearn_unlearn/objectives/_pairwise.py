@@ -127,6 +127,11 @@ class PairwiseObjective(LossObjective):
         pattern, counted = draw_groups(data, n_negatives, seed, key=key)
         return cls(pattern, counted, layout, ridge, backend, seed, weights, origin=data.origin)
 
+    @property
+    def draws_items(self) -> bool:
+        """Negatives are drawn."""
+        return True
+
     def at(self, theta: Array) -> PairwiseEvaluation:
         """Evaluate at a point, in the arrays of the backend."""
         return PairwiseEvaluation(self, self.backend.asarray(theta))

@@ -74,6 +74,11 @@ class PropagatedObjective(FactorObjective):
 
     is_local: ClassVar[bool] = False
 
+    @property
+    def draws_items(self) -> bool:
+        """Whether the losses draw."""
+        return self.inner.draws_items
+
     @classmethod
     def of(cls, losses: SparseObjective, data: Interactions, n_layers: int) -> Self:
         """Propagate what an objective takes for its rows; its ridge goes to the rows before.

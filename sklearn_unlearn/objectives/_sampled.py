@@ -59,6 +59,11 @@ class SampledObjective(PointwiseObjective):
     seed: int = 0
     origin: Origin | None = None
 
+    @property
+    def draws_items(self) -> bool:
+        """Negatives are drawn."""
+        return True
+
     @classmethod
     def from_positives(
         cls,

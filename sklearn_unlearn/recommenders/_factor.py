@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.backends import Backend, DeviceMemoryError, device_memory, get_backend
-from sklearn_unlearn.base import ForgetMixin
+from sklearn_unlearn.base import ForgetMixin, LearnMixin
 from sklearn_unlearn.certificates import OptimalityCertificate, certify
 from sklearn_unlearn.exceptions import DeviceMemoryWarning, NotConvergedWarning
 from sklearn_unlearn.influence import (
@@ -33,6 +33,7 @@ from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
     Occupied,
     canonical,
+    grown_tables,
     is_saturated,
     report_of,
     settled,
@@ -68,7 +69,7 @@ _STRATEGIES = {
 _LOOSER, _FINEST, _LOOSEST = 100, 1e-3, 1e-1
 
 
-class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
+class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
     """Base of the factor models: a subclass is hyper-parameters and `_make_objective`.
 
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
@@ -112,7 +113,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         with restored_on_failure(self):
             with self._threads():
                 state = self._fit(X, sample_weight)
-            for name in ("forget_report_", "_taken_over"):
+            for name in ("forget_report_", "learn_report_", "_taken_over"):
                 self.__dict__.pop(name, None)
             self.__dict__.update(state)
         return self
@@ -207,16 +208,27 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         state = compute(self, lambda model: model._answer(retained, request), stacklevel=4)
         # Said once: a later request finds what the first has left as well.
-        known = self.converged_ or self._taken_over or hasattr(self, "forget_report_")
+        reports = "forget_report_", "learn_report_"
+        known = self.converged_ or self._taken_over or any(hasattr(self, one) for one in reports)
         if not known and state["forget_report_"].guarantee != "refit":
             warnings.warn(
                 "the model was not fitted to its tolerance, so the gradient it had before the "
                 "request is subtracted: the request is answered, the training is not finished. "
                 "Fit with a larger max_iter for a residual that means more.",
                 NotConvergedWarning,
-                stacklevel=3,
+                stacklevel=5 if len(request.added) else 3,  # past the public verb
             )
         return state
+
+    def _grown(self, data: Interactions) -> dict[str, Any]:
+        state = grown_tables(vars(self), data.shape)
+        objective = self._make_objective(data)
+        if data.n_items == self._interactions.n_items or not objective.draws_items:
+            return state
+        # Every draw is another one: the model is no optimum, and the next request makes it one.
+        theta = to_table(SimpleNamespace(**self._parameters(state)), objective.layout)
+        state.update(self._attributes(theta, objective, data))
+        return {**state, "gradient_norm_": objective.gradient_norm(theta), "_slack": 0.0}
 
     def _answer(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         """Attributes after a request."""
@@ -224,9 +236,11 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         used = used_columns(self._parameters(vars(self))["item_factors_"])
         whole = self._make_objective(retained)
         _ = retained.item_degrees  # counted once in a row of requests: `remove` carries it over
-        occupied = self._occupied(self._interactions)
+        occupied = self._occupied(self._interactions, retained)
         problem = self._problem(retained, request, whole, used, occupied)
-        outcome = self._strategy().unlearn(problem)
+        # Where nothing was known there is nothing to start from.
+        known = self._interactions.n_interactions > 0
+        outcome = (self._strategy() if known else RefitUnlearner()).unlearn(problem)
         if outcome.method == "refit":
             theta = self._canonical(outcome.theta, whole)
             state = self._attributes(theta, whole, retained)
@@ -235,7 +249,8 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             if occupied is not None:
                 theta = occupied.put(theta, whole.layout)
             # Those that the request has emptied are the strategy's to set.
-            theta = settled(theta, whole.layout, _empty_rows(self._interactions, whole))
+            empty = _empty_rows(self._interactions, whole) & _empty_rows(retained, whole)
+            theta = settled(theta, whole.layout, empty)
             state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
             _slack=outcome.slack,
@@ -280,6 +295,7 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
             trained_norm=self.tol * objective.gradient_scale,
             refit_cost=self._fit_work / max(self._interactions.n_interactions, 1),
             on_step=self._show,
+            added=request.added,
         )
 
     def _refit(self, data: Interactions, train: Callable[[Any], Any] | None) -> NewtonResult:
@@ -289,9 +305,14 @@ class FactorModel(FactorScores, ForgetMixin, BaseEstimator):
         objective = self._make_objective(data)
         return trained_elsewhere(train(data.to_csr()), objective)
 
-    def _occupied(self, data: Interactions) -> Occupied | None:
-        """Rows that hold something; None where they are most of the table."""
-        return Occupied.of(data, lambda items: self._make_objective(data).is_drawn(items))
+    def _occupied(self, *tables: Interactions) -> Occupied | None:
+        """Rows that hold something in any table; None where they are most of it."""
+
+        def is_drawn(items: NDArray[np.int64]) -> NDArray[np.bool_]:
+            drawn = [self._make_objective(data).is_drawn(items) for data in tables]
+            return np.logical_or.reduce(drawn)
+
+        return Occupied.of(tables[0], is_drawn, *tables[1:])
 
     def _request_gtol(self, objective: ModelObjective) -> float:
         """Gradient norm that a request may leave at most, unless the user chose the strategy.

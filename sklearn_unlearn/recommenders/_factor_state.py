@@ -19,10 +19,12 @@ from sklearn_unlearn.objectives import Layout
 from sklearn_unlearn.recommenders._types import Columns, Ints, ModelObjective, State
 from sklearn_unlearn.solvers import NewtonResult, Status
 from sklearn_unlearn.solvers._gauge import canonical_rotation
+from sklearn_unlearn.utils._pages import Pages
 
 __all__ = [
     "Occupied",
     "canonical",
+    "grown_tables",
     "is_saturated",
     "report_of",
     "settled",
@@ -152,7 +154,26 @@ def report_of(outcome: ForgetOutcome, request: ForgetRequest, *, saturated: bool
         gradient_norm=(before, after),
         residual=after / before if before > 0 else 0.0,
         seconds=time.perf_counter() - request.started,
+        n_learned=len(request.added),
     )
+
+
+def grown_tables(state: State, shape: tuple[int, int]) -> dict[str, Any]:
+    """Tables of a model with rows for more users and items, all of them zero.
+
+    The tables are the attributes ``user_*_``, ``item_*_`` and those that `LightGCN` keeps of items.
+    """
+    grown: dict[str, Any] = {}
+    for name, table in state.items():
+        of_items = name.startswith("item_") or name in ("_gathered", "_pulled")
+        if not (of_items or name.startswith("user_")):
+            continue
+        zeros = np.zeros((shape[of_items] - len(table), *table.shape[1:]), table.dtype)
+        if isinstance(table, Pages):
+            grown[name] = table.extended(zeros)
+        else:
+            grown[name] = np.concatenate([table, zeros])
+    return grown
 
 
 def is_saturated(state: State) -> bool:
@@ -210,13 +231,16 @@ class Occupied:
 
     @classmethod
     def of(
-        cls, data: Interactions, is_drawn: Callable[[Ints], NDArray[np.bool_]]
+        cls, data: Interactions, is_drawn: Callable[[Ints], NDArray[np.bool_]], *more: Interactions
     ) -> Occupied | None:
-        """Find the rows that hold something; None where they are most of the table.
+        """Find the rows that hold something in any table; None where they are most of it.
 
         ``is_drawn(items)`` tells which items the losses feel though nobody has met them.
         """
-        users, met = np.flatnonzero(data.user_degrees), data.item_degrees > 0
+        full, met = data.user_degrees > 0, data.item_degrees > 0
+        for other in more:
+            full, met = full | (other.user_degrees > 0), met | (other.item_degrees > 0)
+        users = np.flatnonzero(full)
         if len(users) + np.count_nonzero(met) > _SHARE * sum(data.shape):
             return None
         items = np.flatnonzero(met | is_drawn(np.arange(data.n_items)))

@@ -41,30 +41,38 @@ class TouchedPart:
     Parameters
     ----------
     before, retained : Interactions
-        Of the rows of this table, with and without what goes.
+        Of the rows of this table, before and after the request.
 
-    positions : ndarray of int64
-        What goes, as positions in `before`.
+    positions, added : ndarray of int64
+        What goes, as positions in `before`, and what comes, as positions in `retained`.
 
     users, items : ndarray of int64
         The rows, by their positions in the whole table, ascending.
 
     touched_users, touched_items : ndarray of int64
-        Those that lose an interaction.
+        Those of which an interaction changes.
     """
 
     before: Interactions
     retained: Interactions
     positions: Ints
+    added: Ints
     users: Ints
     items: Ints
     touched_users: Ints
     touched_items: Ints
 
     @classmethod
-    def of(cls, data: Interactions, positions: Ints) -> TouchedPart | None:
+    def of(
+        cls, data: Interactions, retained: Interactions, request: ForgetRequest
+    ) -> TouchedPart | None:
         """Find the rows of a request; None where they hold much of the data."""
-        touched = np.unique(rows_of(data.indptr, positions)), np.unique(data.items_at(positions))
+        positions, added = request.positions, request.added
+        new = rows_of(retained.indptr, added), retained.items_at(added)
+        touched = (
+            sorted_union(rows_of(data.indptr, positions), new[0]),
+            sorted_union(data.items_at(positions), new[1]),
+        )
         masks = [np.zeros(n, bool) for n in data.shape]
         for mask, rows in zip(masks, touched, strict=True):
             mask[rows] = True
@@ -72,16 +80,23 @@ class TouchedPart:
         if len(cells) > _MAX_SHARE * data.n_interactions:
             return None
         users, items = rows_of(data.indptr, cells), data.items_at(cells)
-        rows, columns = sorted_union(users), sorted_union(items)
+        rows, columns = sorted_union(users, new[0]), sorted_union(items, new[1])
+        counts = np.bincount(np.searchsorted(rows, users), minlength=len(rows))
         before = Interactions(
-            np.append(0, np.cumsum(np.bincount(np.searchsorted(rows, users)))),
+            np.append(0, np.cumsum(counts)),
             np.searchsorted(columns, items).astype(items.dtype),
             data.values_at(cells),
             (len(rows), len(columns)),
             None if data.row_weights is None else data.row_weights[rows],
         )
         gone = np.searchsorted(cells, positions)
-        return cls(before, before.remove(gone), gone, rows, columns, *touched)
+        after, places = before.remove(gone), np.empty(0, np.int64)
+        if len(added):
+            new = np.searchsorted(rows, new[0]), np.searchsorted(columns, new[1])
+            weights = None if retained.row_weights is None else retained.row_weights[rows]
+            after = after.insert(*new, retained.values_at(added), weights)
+            places = after.locate(*new)
+        return cls(before, after, gone, places, rows, columns, *touched)
 
     def objective(self, whole: Any, table: Floats, sums: tuple[Floats, ...]) -> Any:
         """Objective of the table, given that of all rows and the Gram matrices over all rows."""
@@ -206,7 +221,7 @@ class PagedFactors:
         strategy = self._strategy()
         if not _may_stay_local(strategy):
             return None
-        part = TouchedPart.of(self._interactions, request.positions)
+        part = TouchedPart.of(self._interactions, retained, request)
         if part is None:
             return None
         _ = retained.item_degrees  # counted once in a row of requests: `remove` carries it over
@@ -265,6 +280,7 @@ class PagedFactors:
             trained_norm=self.tol * objective.gradient_scale,
             refit_cost=self._fit_work / max(self._interactions.n_interactions, 1),
             on_step=self._show,
+            added=part.added,
         )
 
 

@@ -20,7 +20,7 @@ from sklearn_unlearn.objectives.weighted._rows import (
     solve_users,
     sweep,
 )
-from sklearn_unlearn.utils._interactions import rows_of
+from sklearn_unlearn.utils._interactions import joint_weights, rows_of
 
 __all__ = [
     "Request",
@@ -90,6 +90,8 @@ class Request(Protocol):
     @property
     def positions(self) -> Ints: ...
     @property
+    def added(self) -> Ints: ...
+    @property
     def theta(self) -> Floats: ...
     @property
     def sums(self) -> tuple[Floats, ...]: ...
@@ -104,18 +106,19 @@ class RowChanges:
     Parameters
     ----------
     request : Request
-        The model, the data and what goes.
+        The model, the data, and what goes and comes.
 
     objective : WeightedObjective
-        J_R, of what remains.
+        J_R, of the data after.
     """
 
     def __init__(self, request: Request, objective: Weighted) -> None:
         self.request, self.objective = request, objective
         self.m = objective.layout.n_users
         self.before = request.theta
-        # Those of the old data: a user that loses everything keeps no weight.
-        self.weights = request.before.row_weights
+        # A user that loses everything keeps no weight, and one that is new had none.
+        sides = ((data.indptr, data.row_weights) for data in (request.before, request.retained))
+        self.weights = joint_weights(*sides)
         self.sums = request.sums or (
             gram(self.before[: self.m], weights=self.weights),
             gram(self.before[self.m :]),
@@ -133,22 +136,27 @@ class RowChanges:
 
     def _removed_gradient(self) -> Floats:
         """Gradient of J_D less that of J_R at the model, in the touched rows: elsewhere zero."""
-        data, positions, m = self.request.before, self.request.positions, self.m
-        users = rows_of(data.indptr, positions)
-        items = data.items_at(positions) + m
-        P, Q = self.before[users].astype(np.float64), self.before[items].astype(np.float64)
-        c = self.objective.alpha * data.values_at(positions).astype(np.float64)
-        slopes = (c - 1) * np.einsum("nk,nk->n", P, Q) - c
-        if self.weights is not None:
-            slopes *= self.weights[users]
-        out = np.zeros((len(self.touched), self.before.shape[1]))
-        np.add.at(out, np.searchsorted(self.touched, users), slopes[:, None] * Q)
-        np.add.at(out, np.searchsorted(self.touched, items), slopes[:, None] * P)
+        request, out = self.request, np.zeros((len(self.touched), self.before.shape[1]))
+        self._add_cells(out, request.before, request.positions, 1.0)
+        if len(request.added):
+            self._add_cells(out, request.retained, request.added, -1.0)
         if self.objective.ridge.row_weights is not None:
             whole = self.request.objective_before()
             out += whole.ridge_gradient(self.before, self.touched)
             out -= self.objective.ridge_gradient(self.before, self.touched)
         return out
+
+    def _add_cells(self, out: Floats, data: Interactions, cells: Ints, sign: float) -> None:
+        """Add what observed cells are to the gradient in the touched rows, beside others."""
+        users = rows_of(data.indptr, cells)
+        items = data.items_at(cells) + self.m
+        P, Q = self.before[users].astype(np.float64), self.before[items].astype(np.float64)
+        c = self.objective.alpha * data.values_at(cells).astype(np.float64)
+        slopes = sign * ((c - 1) * np.einsum("nk,nk->n", P, Q) - c)
+        if self.weights is not None:
+            slopes *= self.weights[users]
+        np.add.at(out, np.searchsorted(self.touched, users), slopes[:, None] * Q)
+        np.add.at(out, np.searchsorted(self.touched, items), slopes[:, None] * P)
 
     def leftover(self, rows: Ints) -> Floats:
         """Gradient of J_D at the model in some rows: what training left."""
