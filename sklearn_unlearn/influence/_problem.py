@@ -184,6 +184,17 @@ class ForgetProblem:
         """Touched rows of which the losses feel nothing any more: their optimum is exactly zero."""
         return self._emptied
 
+    def woken_rows(self) -> NDArray[np.int64]:
+        """Touched rows that are zero, as nothing was known of them, and have interactions now."""
+        if not len(self.added):
+            return np.empty(0, np.int64)
+        m, k = self.before.n_users, self.objective.layout.n_factors
+        users, items = (np.unique(one) for one in self.added_pairs())
+        users = users[self.before.degrees_of(users) == 0]
+        items = items[self.before.item_degrees[items] == 0]
+        rows = np.concatenate([users, items + m])
+        return rows[~self.theta[rows, :k].any(axis=1)]
+
     def empty_rows(self) -> NDArray[np.int64]:
         """Rows, touched or not, of which the losses feel nothing: zero at the optimum."""
         users, items = np.arange(self.before.n_users), np.arange(self.before.n_items)

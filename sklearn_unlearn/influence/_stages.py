@@ -89,16 +89,36 @@ def budget_of(problem: ForgetProblem, max_cost: float | None, max_seconds: float
 
 
 def empty_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
-    """Set rows that lost everything to zero, their optimum; state what is minimised."""
+    """Set rows that lost everything to zero, their optimum; state what is minimised.
+
+    Rows that had nothing are solved, given all others: no training has left a gradient in them, and
+    at zero they are a saddle of each other.
+    """
     emptied = problem.emptied_rows()
     theta = progress.theta.copy()
-    settled = problem.objective.ridge_gradient(theta, emptied)
+    settled = float(np.linalg.norm(problem.objective.ridge_gradient(theta, emptied)))
     theta[emptied] = problem.objective.layout.empty_rows(emptied)
+    progress = replace(progress, objective=minimized(problem, rules), theta=theta, settled=settled)
+    woken = problem.woken_rows()
+    return _solve_woken(problem, progress, rules, woken) if len(woken) else progress
+
+
+def _solve_woken(
+    problem: ForgetProblem, progress: Progress, rules: Rules, woken: NDArray[np.int64]
+) -> Progress:
+    theta, objective = progress.theta.copy(), problem.objective
+    restricted, rows = objective.restrict(woken, theta)
+    share = restricted.n_cells / max(objective.n_cells, 1)
+    settings = rules.afford(progress)
+    result = newton(restricted, theta[rows], lambda norm: (rules.tol or 1e-3) * norm, settings)
+    own = np.isin(rows, woken)
+    theta[rows[own]] = result.theta[own]  # rounding may touch the others
     return replace(
         progress,
-        objective=minimized(problem, rules),
         theta=theta,
-        settled=float(np.linalg.norm(settled)),
+        settled=float(np.hypot(progress.settled, result.gradient_norm[0])),
+        n_products=progress.n_products + share * result.n_products,
+        n_passes=progress.n_passes + share * result.n_passes,
     )
 
 
