@@ -59,8 +59,9 @@ class UnlearningRecommender(MetaEstimatorMixin, BaseEstimator):
     estimator_ : recommender or pipeline
         The fitted one, that answers and forgets.
 
-    forget_report_ : ForgetReport
-        What the last request did; only there after `forget`.
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; only there after
+        such.
 
     converged_ : bool
         Whether fit and later requests met their tolerances.
@@ -173,6 +174,48 @@ class UnlearningRecommender(MetaEstimatorMixin, BaseEstimator):
         self.estimator_.forget(interactions, **request)
         return self
 
+    @_delegate("learn")
+    def learn(self, interactions: Any, *args: Any, **request: Any) -> Self:
+        """Learn as `estimator_` does, and leave the model inside `estimator` alone.
+
+        Parameters
+        ----------
+        interactions : request of `estimator_`
+            Positions for recommenders, events for pipelines.
+
+        *args, **request
+            What else its `learn` takes.
+
+        Returns
+        -------
+        self : object
+            The same estimator; an error leaves it as it was.
+        """
+        check_is_fitted(self)
+        self.estimator_.learn(interactions, *args, **request)
+        return self
+
+    @_delegate("rectify")
+    def rectify(self, old: Any, new: Any, *args: Any, **request: Any) -> Self:
+        """Rectify as `estimator_` does, and leave the model inside `estimator` alone.
+
+        Parameters
+        ----------
+        old, new : requests of `estimator_`
+            What to forget and what to learn.
+
+        *args, **request
+            What else its `rectify` takes.
+
+        Returns
+        -------
+        self : object
+            The same estimator; an error leaves it as it was.
+        """
+        check_is_fitted(self)
+        self.estimator_.rectify(old, new, *args, **request)
+        return self
+
     @_delegate("recommend")
     def recommend(self, X: Any = None, **options: Any) -> Any:
         """Recommend as `estimator_` does.
@@ -235,6 +278,7 @@ class UnlearningRecommender(MetaEstimatorMixin, BaseEstimator):
     item_factors_ = _reads("item_factors_")
     converged_ = _reads("converged_", last_step=True)
     forget_report_ = _reads("forget_report_", last_step=True)
+    learn_report_ = _reads("learn_report_", last_step=True)
     _interactions = _reads("_interactions", last_step=True)
 
     def __copy__(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.sharding._clusters import balanced_clusters, embed
 from sklearn_unlearn.utils._interactions import rows_of
@@ -26,31 +27,32 @@ class Partition:
 
     Parameters
     ----------
-    n_shards : int
-        How many shards there are, empty ones included.
+        n_shards : int
+            How many shards there are, empty ones included.
 
-    axis : {"user", "item", "interaction"}
-        What is kept together.
+        axis : {"user", "item", "interaction"}
+            What is kept together.
 
-    labels : ndarray of int32, shape (n_users,), (n_items,) or (n_interactions,)
-        The shard of each.
+        labels : ndarray of int32, shape (n_users,), (n_items,) or (n_interactions,)
+            The shard of each.
 
-    learned : bool
-        Whether the data decided.
+        learned : bool
+            Whether the data decided.
 
-    seed : int
-        Of the hash that places what the data say nothing about.
+        seed : int
+            Of the hash that places what the data say nothing about.
 
     Examples
     --------
-    >>> from sklearn_unlearn.interactions import Interactions
-    >>> from sklearn_unlearn.sharding._partitions import make_partition
-    >>> data = Interactions.from_matrix([[1, 0], [1, 1], [0, 1], [1, 0]])
-    >>> parts = make_partition("random", data, n_shards=2, seed=0)
-    >>> sorted(parts.labels.tolist())
-    [0, 0, 1, 1]
-    >>> bool((parts.of(data) == parts.labels[data.rows]).all())
-    True
+        >>> from sklearn_unlearn._forget_request import ForgetRequest
+    from sklearn_unlearn.interactions import Interactions
+        >>> from sklearn_unlearn.sharding._partitions import make_partition
+        >>> data = Interactions.from_matrix([[1, 0], [1, 1], [0, 1], [1, 0]])
+        >>> parts = make_partition("random", data, n_shards=2, seed=0)
+        >>> sorted(parts.labels.tolist())
+        [0, 0, 1, 1]
+        >>> bool((parts.of(data) == parts.labels[data.rows]).all())
+        True
     """
 
     n_shards: int
@@ -96,6 +98,59 @@ class Partition:
     def _count(self, data: Interactions, of: NDArray[Any], n: int) -> NDArray[np.int64]:
         counts = np.bincount(self.of(data) * np.int64(n) + of, minlength=self.n_shards * n)
         return counts.reshape(self.n_shards, n)
+
+    def grown(self, shape: tuple[int, int]) -> Partition:
+        """Return the partition with labels for more users or items: those of the hash."""
+        if self.axis == "interaction":
+            return self
+        n = shape[self.axis == "item"]
+        hashed = hashed_labels(self.seed, n, self.n_shards)
+        return replace(self, labels=np.append(self.labels, hashed[len(self.labels) :]))
+
+    def of_new(self, after: Interactions, request: ForgetRequest) -> NDArray[np.int32]:
+        """Return the shard of each interaction that a request adds.
+
+        Parameters
+        ----------
+        after : Interactions
+            Those after the request, in a table of this partition's shape.
+
+        request : ForgetRequest
+            What is added.
+
+        Returns
+        -------
+        shards : ndarray of int32, shape (n_added,)
+            That of its user or item; of interactions that have shards of their own, that of a hash.
+        """
+        if self.axis != "interaction":
+            return self.of(after, request.added)
+        users = rows_of(after.indptr, request.added)
+        bits = hashed_bits(self.seed, users, after.indices[request.added])
+        return (bits % np.uint64(self.n_shards)).astype(np.int32)
+
+    def after(self, after: Interactions, request: ForgetRequest) -> Partition:
+        """Return the partition of the interactions after a request.
+
+        Parameters
+        ----------
+        after : Interactions
+            Those after the request, in a table of this partition's shape.
+
+        request : ForgetRequest
+            What goes and what is added.
+
+        Returns
+        -------
+        partition : Partition
+            This one, if nothing about it changes.
+        """
+        partition = self.without(after, request.positions)
+        if self.axis != "interaction" or not len(request.added):
+            return partition
+        places = request.added - np.arange(len(request.added))
+        labels = np.insert(partition.labels, places, self.of_new(after, request))
+        return replace(partition, labels=labels)
 
     def without(self, retained: Interactions, positions: NDArray[np.int64]) -> Partition:
         """Return the partition of what remains.

@@ -14,8 +14,8 @@ __all__ = ["merge_reports"]
 # From the strongest to the weakest; what is not listed promises nothing that could be weaker.
 _STRENGTH = ("exact", "refit", "certified", "residual-bounded", "rows-solved", "one-step")
 _LEARNED = (
-    "the partition was learned from data that are now forgotten, and a refit would have learned "
-    "another: partition='hash' avoids that"
+    "the partition was learned from data that have changed, and a refit would have made another: "
+    "partition='hash' avoids that"
 )
 _RETRAINED = "the attention was trained again"
 
@@ -36,7 +36,7 @@ def merge_reports(
     Parameters
     ----------
     reports : list of ForgetReport
-        Of the shards whose models forgot; empty if they were fitted again.
+        Of the shards whose models forgot or learned; empty if they were fitted again.
 
     request : ForgetRequest
         What was asked.
@@ -82,6 +82,7 @@ def merge_reports(
         gradient_norm=(before, after),
         residual=max((one.residual for one in reports), default=0.0),
         seconds=time.perf_counter() - request.started,
+        n_learned=len(request.added),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
@@ -16,7 +17,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn._forget_request import ForgetRequest
-from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
+from sklearn_unlearn._learn_request import NewInteractions
+from sklearn_unlearn.base import ForgetMixin, LearnMixin, RecommenderMixin
 from sklearn_unlearn.exceptions import NotConvergedWarning
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.sharding._aggregation import combine, familiarity, gates_of
@@ -25,7 +27,7 @@ from sklearn_unlearn.sharding._loaded import check_ensemble
 from sklearn_unlearn.sharding._partitions import KINDS, Partition, make_partition
 from sklearn_unlearn.sharding._questions import draw_questions
 from sklearn_unlearn.sharding._reports import merge_reports
-from sklearn_unlearn.sharding._tasks import fit_shards, forget_in_shards
+from sklearn_unlearn.sharding._tasks import fit_shards, grow_shards, in_shards
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._tags import get_forget_tags, with_forget_tags
@@ -43,7 +45,9 @@ def _has_score(self: Any) -> bool:
     return hasattr(self.estimator, "score")
 
 
-class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, BaseEstimator):
+class ShardedRecommender(
+    MetaEstimatorMixin, RecommenderMixin, LearnMixin, ForgetMixin, BaseEstimator
+):
     """An ensemble of recommenders, each fitted to a part of the data, so that requests stay local.
 
     The interactions are divided into shards, and a clone of `estimator` is fitted to each (SISA
@@ -94,8 +98,9 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
         Weights of the affinity of a row to a shard and of the familiarity of an item to it; zero is
         the mean. Only there with attention.
 
-    forget_report_ : ForgetReport
-        What the last request did; only there after `forget`. Its guarantee is the weakest of those
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; only there after
+        such. The guarantee is the weakest of those
         of the shards, and "exact" only if neither partition nor aggregation was learned. Rows and
         products are sums over shards, steps and residual those of the worst.
 
@@ -216,7 +221,7 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
         with restored_on_failure(self):
             with self._threads():
                 state = self._fit(X, **fit_params)
-            for name in ("forget_report_", "attention_", "_familiarity"):
+            for name in ("forget_report_", "learn_report_", "attention_", "_familiarity"):
                 self.__dict__.pop(name, None)
             self.__dict__.update(state)
         return self
@@ -302,18 +307,24 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
 
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
-        data, positions = self._interactions, request.positions
-        labels = self._partition.of(data, positions)
-        partition = self._partition.without(retained, positions)
-        sizes = self.shard_sizes_ - np.bincount(labels, minlength=partition.n_shards)
-        changed = np.unique(labels)
+        data = self._interactions
+        labels = (
+            self._partition.of(data, request.positions),
+            self._partition.of_new(retained, request),
+        )
+        partition = self._partition.after(retained, request)
+        lost, gained = (np.bincount(side, minlength=partition.n_shards) for side in labels)
+        sizes = self.shard_sizes_ - lost + gained
+        changed = np.flatnonzero(lost + gained)
         left = changed[sizes[changed] > 0]
-        if self.method == "refit":
-            models = fit_shards(self.estimator, retained, partition, left, self.n_jobs)
-            reports, n_rows = [], partition.count_rows(retained)[left].sum()
-        else:
-            models = forget_in_shards(self.estimators_, data, positions, labels, left, self.n_jobs)
-            reports, n_rows = [one.forget_report_ for one in models.values()], 0
+        # A shard that was empty has no model that could learn.
+        fresh = left if self.method == "refit" else left[self.shard_sizes_[left] == 0]
+        models = fit_shards(self.estimator, retained, partition, fresh, self.n_jobs)
+        n_rows = partition.count_rows(retained)[fresh].sum() if len(fresh) else 0
+        rest = np.setdiff1d(left, fresh)
+        done = in_shards(self.estimators_, data, retained, request, labels, rest, self.n_jobs)
+        reports = [report for _, report in done.values()]
+        models.update({shard: model for shard, (model, _) in done.items()})
         estimators = list(self.estimators_)
         for shard in changed.tolist():
             estimators[shard] = models.get(shard)
@@ -331,6 +342,27 @@ class ShardedRecommender(MetaEstimatorMixin, RecommenderMixin, ForgetMixin, Base
             n_rows_refitted=int(n_rows),
         )
         return state
+
+    def _grown(self, data: Interactions) -> dict[str, Any]:
+        partition = self._partition.grown(data.shape)
+        if self.partition == "random" and data.n_users > self._interactions.n_users:
+            # Dealt anew, users would go to other shards.
+            partition = replace(partition, learned=True)
+        state = {
+            "estimators_": grow_shards(self.estimators_, data.shape),
+            "_partition": partition,
+        }
+        if "_familiarity" in self.__dict__:
+            state["_familiarity"] = familiarity(partition.item_counts(data))
+        return state
+
+    def _check_new(self, new: NewInteractions) -> None:
+        if not hasattr(self.estimator, "rectify"):
+            raise TypeError(
+                f"the estimator is a {type(self.estimator).__name__}; expected one that has learn "
+                "and rectify. Fit again, or choose another estimator."
+            )
+        super()._check_new(new)
 
     def _score_rows(self, X: Any) -> NDArray[Any]:
         gates = None

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 
+from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.sharding._partitions import Partition
 from sklearn_unlearn.utils._data_warnings import training_on_a_part
 from sklearn_unlearn.utils._interactions import rows_of
 from sklearn_unlearn.utils._random import hashed_bits
 
-__all__ = ["ShardData", "fit_shard", "fit_shards", "forget_in_shards", "forget_shard"]
+__all__ = ["ShardData", "change_shard", "fit_shard", "fit_shards", "grow_shards", "in_shards"]
 
 
 class ShardData(NamedTuple):
@@ -72,9 +73,29 @@ def fit_shard(estimator: Any, shard: ShardData) -> Any:
         return estimator.fit(X, **weights)
 
 
-def forget_shard(model: Any, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Any:
-    """Return a copy of a fitted model that has forgotten some of its pairs."""
-    return copy.copy(model).forget(pairs)
+class ShardChange(NamedTuple):
+    """What a request changes of one shard; a tuple for the same reason."""
+
+    gone: tuple[NDArray[np.int64], NDArray[np.int64]]
+    new: tuple[NDArray[np.int64], NDArray[np.int64]]
+    values: NDArray[Any]
+    weights: NDArray[np.float64] | None
+
+
+def change_shard(model: Any, change: ShardChange) -> tuple[Any, Any]:
+    """Return a copy of a fitted model that has forgotten and learned some pairs, and its report."""
+    model = copy.copy(model)
+    if not len(change.values):
+        return model, model.forget(change.gone).forget_report_
+    model.rectify(change.gone, change.new, change.values, sample_weight=change.weights)
+    return model, model.learn_report_
+
+
+def grow_shards(models: list[Any], shape: tuple[int, int]) -> list[Any]:
+    """Return copies of the models of shards for a larger table, in which nothing is new."""
+    none = np.empty((0, 2), np.int64)
+    sides = {"n_users": shape[0], "n_items": shape[1]}
+    return [None if one is None else copy.copy(one).learn(none, **sides) for one in models]
 
 
 def run(function: Any, tasks: Iterable[tuple[Any, ...]], n_tasks: int, n_jobs: int | None) -> Any:
@@ -139,39 +160,53 @@ def fit_shards(
     return dict(zip(shards.tolist(), run(fit_shard, tasks, len(shards), n_jobs), strict=True))
 
 
-def forget_in_shards(
+def in_shards(
     models: list[Any],
     data: Interactions,
-    positions: NDArray[np.int64],
-    labels: NDArray[np.int32],
+    after: Interactions,
+    request: ForgetRequest,
+    labels: tuple[NDArray[np.int32], NDArray[np.int32]],
     shards: NDArray[np.int64],
     n_jobs: int | None,
-) -> dict[int, Any]:
-    """Let copies of the models of some shards forget their part of a request.
+) -> dict[int, tuple[Any, Any]]:
+    """Let copies of the models of some shards forget and learn their part of a request.
 
     Parameters
     ----------
     models : list of recommender, one a shard
         Left as they are.
 
-    data : Interactions
-        All interactions before the request.
+    data, after : Interactions
+        All interactions before and after the request, of one shape.
 
-    positions, labels : ndarray of int, shape (n,)
-        Positions and shards of those to forget.
+    request : ForgetRequest
+        What goes and what is added.
+
+    labels : tuple of ndarray of int32
+        Shards of what goes, and of what is added.
 
     shards : ndarray of int64
-        The shards to change.
+        The shards to change, all of which have a model.
 
     n_jobs : int or None
         As in joblib.
 
     Returns
     -------
-    models : dict of int to recommender
-        The changed copies by shard.
+    changed : dict of int to (recommender, ForgetReport)
+        The changed copies, and what they did, by shard.
     """
-    users = rows_of(data.indptr, positions)
-    items = data.indices[positions].astype(np.int64)
-    tasks = ((models[shard], (users[labels == shard], items[labels == shard])) for shard in shards)
-    return dict(zip(shards.tolist(), run(forget_shard, tasks, len(shards), n_jobs), strict=True))
+    gone, new = (
+        (rows_of(table.indptr, cells), table.indices[cells].astype(np.int64))
+        for table, cells in ((data, request.positions), (after, request.added))
+    )
+    values = after.values[request.added]
+
+    def part(shard: int) -> ShardChange:
+        goes, comes = (side == shard for side in labels)
+        pairs = (gone[0][goes], gone[1][goes]), (new[0][comes], new[1][comes])
+        return ShardChange(*pairs, values[comes], after.row_weights)
+
+    tasks = ((models[shard], part(shard)) for shard in shards.tolist())
+    done = run(change_shard, tasks, len(shards), n_jobs)
+    return dict(zip(shards.tolist(), done, strict=True))
