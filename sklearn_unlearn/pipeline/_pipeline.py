@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_unlearn.pipeline._learning import LearningVerbs
 from sklearn_unlearn.pipeline._steps import check_memory, check_steps, is_recommender, is_skipped
 from sklearn_unlearn.pipeline._verbs import RecommenderVerbs, last_has
 from sklearn_unlearn.preprocessing import InteractionEncoder
@@ -19,7 +20,7 @@ from sklearn_unlearn.utils._verbs import restored_on_failure, snapshot
 __all__ = ["RecommenderPipeline", "make_recommender_pipeline"]
 
 
-class RecommenderPipeline(RecommenderVerbs, Pipeline):
+class RecommenderPipeline(LearningVerbs, RecommenderVerbs, Pipeline):
     """A pipeline that speaks ids: encoder, entry-wise steps, recommender.
 
     A `sklearn.pipeline.Pipeline` whose last step is a recommender, with that step's verbs. Where
@@ -47,8 +48,9 @@ class RecommenderPipeline(RecommenderVerbs, Pipeline):
 
     Attributes
     ----------
-    forget_report_ : ForgetReport
-        What the last request did; there is none before the first.
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; there is none before
+        the first.
 
     See Also
     --------

@@ -19,7 +19,7 @@ from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.preprocessing._columns import table_kind
 from sklearn_unlearn.utils._verbs import lock_of, snapshot
 
-__all__ = ["RecommenderVerbs", "last_has"]
+__all__ = ["RecommenderVerbs", "changes_of", "emptied_users", "last_has"]
 
 
 def last_has(name: str) -> Any:
@@ -198,8 +198,8 @@ class RecommenderVerbs:
                 request.pairs, users=request.users, items=request.items, missing="ignore"
             )
             ids = snapshot(encoder)
-            ids._erase_users(_emptied(model._interactions, after._interactions, request.named))
-            changes = [(model, _changes(model, after)), (encoder, _changes(encoder, ids))]
+            ids._erase_users(emptied_users(model._interactions, after._interactions, request.named))
+            changes = [(model, changes_of(model, after)), (encoder, changes_of(encoder, ids))]
             with lock_of(self):
                 for step, attributes in changes:
                     step.__dict__.update(attributes)
@@ -263,14 +263,14 @@ def _warn_of_empty(rows: Any) -> None:
         )
 
 
-def _emptied(before: Any, after: Any, named: NDArray[np.int64]) -> NDArray[np.int64]:
+def emptied_users(before: Any, after: Any, named: NDArray[np.int64]) -> NDArray[np.int64]:
     """Users that have no interactions, but had some or are named by the request."""
     concerned = before.user_degrees > 0
     concerned[named] = True
     return np.flatnonzero(concerned & (after.user_degrees == 0))
 
 
-def _changes(before: Any, after: Any) -> dict[str, Any]:
+def changes_of(before: Any, after: Any) -> dict[str, Any]:
     """Attributes of one object that are not those of the other."""
     old = before.__dict__
     return {name: value for name, value in after.__dict__.items() if old.get(name) is not value}

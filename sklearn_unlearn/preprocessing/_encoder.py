@@ -252,6 +252,15 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
         )
         return user_codes, item_codes, values, order
 
+    def _extended(self, events: Any) -> tuple[InteractionEncoder, SparseMatrix]:
+        """Return an encoder that knows the ids of more events as well, and the matrix of these."""
+        table = self._read(events)
+        twin = snapshot(self)
+        twin._users, users = self._users.extended(read_ids(table.user, "user"), "user")
+        twin._items, items = self._items.extended(read_ids(table.item, "item"), "item")
+        twin.n_users_, twin.n_items_ = twin._users.size, twin._items.size
+        return twin, twin._matrix(users, items, *self._numbers(table), twin.n_users_)
+
     def _read(self, events: Any) -> EventTable:
         return read_events(events, self.user, self.item, self.value, self.timestamp)
 

@@ -45,6 +45,14 @@ class IdColumn:
         """Return the id in a row."""
         return self.distinct[self.codes[row]]
 
+    def distinct_only(self) -> IdColumn:
+        """Return the same column without ids that no row holds."""
+        held, codes = np.unique(self.codes, return_inverse=True)
+        distinct = self.distinct
+        if not isinstance(distinct, np.ndarray):
+            return IdColumn([distinct[one] for one in held], codes, self.kind)
+        return IdColumn(distinct[held], codes, self.kind)
+
     def spread(self, codes: np.ndarray | None) -> IdColumn:
         """Return the column whose row k is row ``codes[k]`` of this one; itself for None."""
         if codes is None:

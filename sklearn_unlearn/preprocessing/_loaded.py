@@ -14,7 +14,7 @@ __all__ = ["check_encoder"]
 
 
 def check_encoder(encoder: Any, state: Mapping[str, Any]) -> None:
-    """Check that each id has a position of its own, in ascending order, as lookups assume.
+    """Check that ids ascend, as lookups assume, and that each has a position of its own.
 
     Parameters
     ----------
@@ -33,7 +33,8 @@ def check_encoder(encoder: Any, state: Mapping[str, Any]) -> None:
         places = check_table(encoder, parts, "positions", (len(ids),), (np.int64,))
         if size != found.size or not isinstance(size, int | np.integer):
             refuse_loaded(encoder, f"its number of {role}s is not that of the vocabulary")
-        if len(places) and (places[0] < 0 or places[-1] >= size or (np.diff(places) <= 0).any()):
-            refuse_loaded(encoder, f"the positions of the {role}s do not ascend below {size}")
+        given = np.sort(places)
+        if len(given) and (given[0] < 0 or given[-1] >= size or (np.diff(given) <= 0).any()):
+            refuse_loaded(encoder, f"the positions of the {role}s are not distinct below {size}")
         if ids.dtype != object and not (ids[:-1] < ids[1:]).all():
             refuse_loaded(encoder, f"the ids of the {role}s do not ascend")

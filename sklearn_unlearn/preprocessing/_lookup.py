@@ -192,7 +192,7 @@ class IdLookupMixin:
         """
         check_is_fitted(self)
         refuse_in_diagram()
-        ids = self._items.ids
+        ids = self._items.at(np.arange(self.n_items_))
         names = np.empty(len(ids), object)
         names[:] = ids.tolist()
         return names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Vocabulary:
     ids : ndarray of shape (n_known,)
         int64, uint64 or object, ascending.
     positions : ndarray of shape (n_known,)
-        int64, ascending as well, since positions are given in the order of the ids.
+        int64. `learn` gives them in the order of the ids, `extended` behind all that were given.
     size : int
         Number of positions ever given.
     kind : str
@@ -56,10 +56,7 @@ class Vocabulary:
         if column.kind is None or not len(self.ids):
             return np.full(len(column), -1, column.codes.dtype)
         if column.kind != self.kind:
-            raise TypeError(
-                f"The {role} ids are of type {column.kind}; expected {self.kind}, as in fit. "
-                f"Convert them to {self.kind}."
-            )
+            self._refuse_kind(column.kind, role)
         if isinstance(column.distinct, np.ndarray):
             found = self._lookup_integers(column.distinct)
         else:
@@ -87,12 +84,39 @@ class Vocabulary:
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """Return the ids at some positions; raise KeyError with the number of those without one."""
-        place = np.searchsorted(self.positions, positions)
-        known = place < len(self.positions)
-        known[known] = self.positions[place[known]] == positions[known]
+        own, order = self.positions, None
+        if not (own[1:] > own[:-1]).all():
+            order = np.argsort(own)
+            own = own[order]
+        place = np.searchsorted(own, positions)
+        known = place < len(own)
+        known[known] = own[place[known]] == positions[known]
         if not known.all():
             raise KeyError(int((~known).sum()))
-        return self.ids[place]
+        return self.ids[place if order is None else order[place]]
+
+    def extended(self, column: IdColumn, role: str) -> tuple[Vocabulary, np.ndarray]:
+        """Give each id that is not known a position behind all; return that of each row too."""
+        if column.kind is not None and column.kind != self.kind:
+            self._refuse_kind(column.kind, role)
+        places = self.lookup(column, role)
+        rows = np.flatnonzero(places < 0)
+        if not len(rows):
+            return self, places
+        new, codes = Vocabulary.learn(column.spread(rows).distinct_only(), role)
+        positions = np.append(self.positions, self.size + new.positions)
+        ids = _joined(self.ids, new.ids, role)
+        order = np.argsort(ids, kind="stable")
+        size = self.size + new.size
+        places = places.astype(np.int32 if size <= np.iinfo(np.int32).max else np.int64)
+        places[rows] = self.size + codes
+        return Vocabulary(ids[order], positions[order], size, self.kind), places
+
+    def _refuse_kind(self, kind: str, role: str) -> NoReturn:
+        raise TypeError(
+            f"The {role} ids are of type {kind}; expected {self.kind}, as in fit. "
+            f"Convert them to {self.kind}."
+        )
 
     def without(self, positions: np.ndarray) -> Vocabulary:
         """Take out the ids at some positions; if there are any, no memory is shared with this."""
@@ -118,6 +142,19 @@ def _sort(column: IdColumn, role: str) -> tuple[np.ndarray, np.ndarray]:
     rank = np.empty(len(order), column.codes.dtype)
     rank[order] = np.arange(len(order))
     return ids, rank
+
+
+def _joined(known: np.ndarray, new: np.ndarray, role: str) -> np.ndarray:
+    """Put ids one behind the other: NumPy would take int64 and uint64 to float64."""
+    if known.dtype == new.dtype or known.dtype == object:
+        return np.append(known, new)
+    smallest = min(int(known.min(initial=0)), int(new.min(initial=0)))
+    if smallest < 0:
+        raise ValueError(
+            f"The {role} ids hold integers that no 64-bit type can hold together with those of "
+            "fit; expected int64 or uint64. Convert the ids to str."
+        )
+    return np.append(known.astype(np.uint64), new.astype(np.uint64))
 
 
 def _as_objects(values: list[Any]) -> np.ndarray:
