@@ -17,6 +17,8 @@ from sklearn_unlearn.datasets import Events
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.preprocessing._columns import make_events, read_events, table_kind
+from sklearn_unlearn.preprocessing._ids import read_ids
+from sklearn_unlearn.preprocessing._vocabulary import Vocabulary
 
 UUIDS = [uuid.UUID(int=k * 2**90 + 3) for k in range(3)]
 IDS = {
@@ -272,3 +274,33 @@ def test_the_kind_of_a_table_needs_no_column():
     for nothing in ([(1, 2)], "ratings.csv", None, sparse.eye_array(2, format="csr")):
         with pytest.raises(TypeError, match=r"expected a pandas, polars or pyarrow frame, a dict"):
             table_kind(nothing)
+
+
+# -- ids behind those of fit ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        ([30, 10, 20], [25, 10, 5, 25, 40]),
+        (["b", "d"], ["c", "a", "b", "e", "c"]),
+        ([3, 2**63 - 1], [2**63 + 7, 2]),
+        ([2**63 + 7, 5], [2**62, 1]),
+        ([(1, 2), (0, 5)], [(1, 0), (0, 5)]),
+    ],
+)
+def test_new_ids_get_positions_behind_all_others(first, more):
+    known, codes = Vocabulary.learn(read_ids(first, "user"), "user")
+    known = known.without(codes[:1])  # a forgotten id keeps its position to itself
+    column = read_ids(more, "user")
+    larger, places = known.extended(column, "user")
+    fresh = [one for one in dict.fromkeys(more) if one not in first[1:]]
+    assert larger.size == len(first) + len(set(fresh))
+    assert list(larger.ids) == sorted([*first[1:], *fresh])
+    assert set(places[[more.index(one) for one in fresh]]) == set(range(len(first), larger.size))
+    assert list(larger.at(places)) == more
+    np.testing.assert_array_equal(larger.lookup(column, "user"), places)
+    np.testing.assert_array_equal(larger.lookup(read_ids(first[1:], "user"), "user"), codes[1:])
+    again, same = larger.extended(column, "user")
+    assert again is larger
+    np.testing.assert_array_equal(same, places)
+    with pytest.raises(KeyError):
+        larger.at(codes[:1])
