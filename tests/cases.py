@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.base import ForgetMixin, RecommenderMixin
+from sklearn_unlearn.base import ForgetMixin, LearnMixin, RecommenderMixin
 from sklearn_unlearn.utils._random import draw_seed, hashed_normal
 
 
@@ -22,7 +22,7 @@ class Report:
         return asdict(self)
 
 
-class RidgeRecommender(ForgetMixin, RecommenderMixin, BaseEstimator):
+class RidgeRecommender(LearnMixin, ForgetMixin, RecommenderMixin, BaseEstimator):
     """Scores X B with B = (X'X + regularization I)^-1 X'X, and an item offset hashed from the seed.
 
     Forgetting recomputes the closed form on what remains, so it equals a refit bit for bit.
@@ -40,7 +40,8 @@ class RidgeRecommender(ForgetMixin, RecommenderMixin, BaseEstimator):
     def fit(self, X, y=None, sample_weight=None):
         data = self._check_training_data(X, sample_weight)
         self._seed = draw_seed(self.random_state)
-        self.__dict__.pop("forget_report_", None)
+        for name in ("forget_report_", "learn_report_"):
+            self.__dict__.pop(name, None)
         self.__dict__.update({**self._solve(data), "_interactions": data})
         return self
 
@@ -58,6 +59,9 @@ class RidgeRecommender(ForgetMixin, RecommenderMixin, BaseEstimator):
     def _forget(self, retained, request):
         report = Report("exact", request.n_interactions, request.n_users, request.n_items)
         return {**self._solve(retained), "forget_report_": report}
+
+    def _grown(self, data):
+        return self._solve(data)
 
     def _score_rows(self, X):
         return X @ self.item_similarity_ + self.item_offset_ + self.mean_

@@ -27,7 +27,9 @@ class LearningVerbs:
     _encoder: InteractionEncoder | None
 
     @last_has("learn")
-    def learn(self, interactions: Any, *, existing: str = "raise", **options: Any) -> Self:
+    def learn(
+        self, interactions: Any, values: Any = None, *, existing: str = "raise", **options: Any
+    ) -> Self:
         """Make the pipeline what it would be had some more events been in its training data.
 
         Everything is checked before anything changes. New ids get positions behind the known ones;
@@ -38,6 +40,8 @@ class LearningVerbs:
         interactions : table of events
             As in `fit`; repeated pairs are taken together by the encoder's rule for duplicates.
             Without an encoder: what the recommender's `learn` takes.
+        values : None, float or array-like, default=None
+            Without an encoder, values of pairs; those of events are in the table.
         existing : {"raise", "ignore", "replace", "add"}, default="raise"
             What to do about pairs that the model has learned already: refuse the request, leave
             them as they are, take the new value, or add it to the old one. "add" needs a pipeline
@@ -58,13 +62,14 @@ class LearningVerbs:
             If the events could not be fitted to, or their ids are of another type than those of
             `fit`.
         """
-        return self._learn(interactions, None, existing, options)
+        return self._learn(interactions, None, existing, {"values": values, **options})
 
     @last_has("rectify")
     def rectify(
         self,
         old: Any,
         new: Any,
+        values: Any = None,
         *,
         users: Any = None,
         items: Any = None,
@@ -80,6 +85,8 @@ class LearningVerbs:
             What to forget, as in `forget`.
         new : table of events
             What to learn, as in `learn`. Pairs of `old` may be among them.
+        values : None, float or array-like, default=None
+            As in `learn`.
         users, items : id, or list, array or series of ids, default=None
             Users and items to forget as a whole beside `old`: their events are replaced.
         missing : {"raise", "ignore"}, default="raise"
@@ -98,6 +105,7 @@ class LearningVerbs:
             As in `forget` and `learn`.
         """
         gone = {"users": users, "items": items, "missing": missing}
+        options = {"values": values, **options}
         return self._learn(new, {"interactions": old, **gone}, existing, options)
 
     @property
@@ -118,7 +126,7 @@ class LearningVerbs:
             if encoder is None:
                 X, options = _as_matrix(data, new, options)
             else:
-                _refuse_options(options)
+                options = _refused(options)
                 ids, X = encoder._extended(new)
                 if old is not None:
                     lenient = snapshot(encoder).set_params(unknown="ignore")
@@ -201,9 +209,12 @@ def _learned(
     )
 
 
-def _refuse_options(options: dict[str, Any]) -> None:
-    if options:
+def _refused(options: dict[str, Any]) -> dict[str, Any]:
+    """Refuse options that events leave no room for; none are left."""
+    given = sorted(name for name, value in options.items() if value is not None)
+    if given:
         raise TypeError(
-            f"{', '.join(sorted(options))} was given beside events; expected none, as ids and "
+            f"{', '.join(given)} was given beside events; expected none, as ids and "
             "values are in the table. Leave it out."
         )
+    return {}

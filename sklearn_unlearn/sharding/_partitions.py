@@ -27,32 +27,34 @@ class Partition:
 
     Parameters
     ----------
-        n_shards : int
-            How many shards there are, empty ones included.
+    n_shards : int
+        How many shards there are, empty ones included.
 
-        axis : {"user", "item", "interaction"}
-            What is kept together.
+    axis : {"user", "item", "interaction"}
+        What is kept together.
 
-        labels : ndarray of int32, shape (n_users,), (n_items,) or (n_interactions,)
-            The shard of each.
+    labels : ndarray of int32, shape (n_users,), (n_items,) or (n_interactions,)
+        The shard of each.
 
-        learned : bool
-            Whether the data decided.
+    learned : bool
+        Whether the data decided.
 
-        seed : int
-            Of the hash that places what the data say nothing about.
+    seed : int
+        Of the hash that places what the data say nothing about.
+
+    dealt : bool, default=False
+        Whether users are dealt in turn instead of hashed.
 
     Examples
     --------
-        >>> from sklearn_unlearn._forget_request import ForgetRequest
-    from sklearn_unlearn.interactions import Interactions
-        >>> from sklearn_unlearn.sharding._partitions import make_partition
-        >>> data = Interactions.from_matrix([[1, 0], [1, 1], [0, 1], [1, 0]])
-        >>> parts = make_partition("random", data, n_shards=2, seed=0)
-        >>> sorted(parts.labels.tolist())
-        [0, 0, 1, 1]
-        >>> bool((parts.of(data) == parts.labels[data.rows]).all())
-        True
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.sharding._partitions import make_partition
+    >>> data = Interactions.from_matrix([[1, 0], [1, 1], [0, 1], [1, 0]])
+    >>> parts = make_partition("random", data, n_shards=2, seed=0)
+    >>> sorted(parts.labels.tolist())
+    [0, 0, 1, 1]
+    >>> bool((parts.of(data) == parts.labels[data.rows]).all())
+    True
     """
 
     n_shards: int
@@ -60,6 +62,7 @@ class Partition:
     labels: NDArray[np.int32]
     learned: bool
     seed: int
+    dealt: bool = False
 
     def of(
         self, data: Interactions, positions: NDArray[np.int64] | None = None
@@ -100,12 +103,12 @@ class Partition:
         return counts.reshape(self.n_shards, n)
 
     def grown(self, shape: tuple[int, int]) -> Partition:
-        """Return the partition with labels for more users or items: those of the hash."""
+        """Return the partition with labels for more users or items, of which nothing is known."""
         if self.axis == "interaction":
             return self
-        n = shape[self.axis == "item"]
-        hashed = hashed_labels(self.seed, n, self.n_shards)
-        return replace(self, labels=np.append(self.labels, hashed[len(self.labels) :]))
+        labels_of = dealt_labels if self.dealt else hashed_labels
+        labels = labels_of(self.seed, shape[self.axis == "item"], self.n_shards)
+        return replace(self, labels=np.append(self.labels, labels[len(self.labels) :]))
 
     def of_new(self, after: Interactions, request: ForgetRequest) -> NDArray[np.int32]:
         """Return the shard of each interaction that a request adds.
@@ -184,9 +187,10 @@ def make_partition(kind: str, data: Interactions, n_shards: int, seed: int) -> P
     Parameters
     ----------
     kind : {"user", "item", "interaction", "random", "hash"}
-        "hash": each user goes where a hash of its position says. "random": users are dealt in an
-        order that the seed gives, so that shards differ by one user at most, those without
-        interactions counted. Neither looks at the data. The others put similar users, items or
+        "hash": each user goes where a hash of its position says. "random": of as many users in a
+        row as there are shards, one goes to each, in an order that the seed gives, so that shards
+        differ by one user at most, those without interactions counted. Neither looks at the data,
+        nor at how many users there are. The others put similar users, items or
         interactions together, by balanced clusters of their embeddings.
 
     data : Interactions
@@ -206,10 +210,8 @@ def make_partition(kind: str, data: Interactions, n_shards: int, seed: int) -> P
     if kind == "hash":
         return Partition(n_shards, "user", hashed_labels(seed, n_users, n_shards), False, seed)
     if kind == "random":
-        order = np.argsort(hashed_bits(seed, np.arange(n_users)), kind="stable")
-        labels = np.empty(n_users, np.int32)
-        labels[order] = np.arange(n_users) % n_shards
-        return Partition(n_shards, "user", labels, False, seed)
+        labels = dealt_labels(seed, n_users, n_shards)
+        return Partition(n_shards, "user", labels, False, seed, dealt=True)
     users, items = embed(data, seed)
     axis = _AXES.get(kind, "user")
     if axis == "interaction":
@@ -226,6 +228,13 @@ def make_partition(kind: str, data: Interactions, n_shards: int, seed: int) -> P
 def hashed_labels(seed: int, n: int, n_shards: int) -> NDArray[np.int32]:
     """Return the shard of each of n rows by a hash of (seed, row)."""
     return (hashed_bits(seed, np.arange(n)) % np.uint64(n_shards)).astype(np.int32)
+
+
+def dealt_labels(seed: int, n: int, n_shards: int) -> NDArray[np.int32]:
+    """Return the shard of each of n rows: every `n_shards` rows in turn have all of them once."""
+    rows = np.arange(-(-n // n_shards) * n_shards).reshape(-1, n_shards)
+    order = np.argsort(hashed_bits(seed, rows), axis=1, kind="stable")
+    return np.argsort(order, axis=1).astype(np.int32).ravel()[:n]
 
 
 def _hash_empty(labels: NDArray[Any], data: Interactions, of: Partition) -> NDArray[np.int32]:

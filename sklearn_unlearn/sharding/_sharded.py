@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
@@ -65,10 +64,10 @@ class ShardedRecommender(
 
     partition : {"hash", "random", "user", "item", "interaction"}, default="hash"
         Who goes to which shard. "hash": a hash of the user's position decides. "random": users are
-        dealt in random order, so that shards have equally many. No data can change these two. The
-        others put similar users, items or interactions together, in balanced clusters of their
-        embeddings [2]_: a better start for attention, but learned from data that may have to be
-        forgotten. An item partition takes the score of each item from its own shard.
+        dealt in turn, in random order, so that shards have equally many. No data can change these
+        two. The others put similar users, items or interactions together, in balanced clusters of
+        their embeddings [2]_: a better start for attention, but learned from data that may have to
+        be forgotten. An item partition takes the score of each item from its own shard.
 
     aggregation : {"mean", "attention"}, default="mean"
         How scores are joined. "attention" listens more to the shards that know a row's items and
@@ -345,9 +344,6 @@ class ShardedRecommender(
 
     def _grown(self, data: Interactions) -> dict[str, Any]:
         partition = self._partition.grown(data.shape)
-        if self.partition == "random" and data.n_users > self._interactions.n_users:
-            # Dealt anew, users would go to other shards.
-            partition = replace(partition, learned=True)
         state = {
             "estimators_": grow_shards(self.estimators_, data.shape),
             "_partition": partition,

@@ -496,3 +496,50 @@ class IsVagueAboutExactness(RidgeRecommender):
         tags = super().__sklearn_tags__()
         tags.forget_tags.exact = "nearly"
         return tags
+
+
+@caught_by("learn_equals_refit")
+class LearnsOnes(RidgeRecommender):
+    def learn(self, interactions, values=None, **kwargs):
+        return super().learn(interactions, **kwargs)
+
+
+@caught_by("forget_undoes_learn")
+class LearnsForEver(RidgeRecommender):
+    def _forget(self, retained, request):
+        state = super()._forget(retained, request)
+        more = 1e-6 * len(request.added) + getattr(self, "_more", 0.0)
+        return {**state, "item_offset_": state["item_offset_"] + more, "_more": more}
+
+
+@caught_by("rectify_equals_refit")
+class ForgetsTwice(RidgeRecommender):
+    def rectify(self, old, new, values=None, **kwargs):
+        return self.forget(old)
+
+
+@caught_by("learn_grows")
+class ForgetsTheOthersWhenItGrows(RidgeRecommender):
+    def _forget(self, retained, request):
+        if retained.n_items > len(self.item_offset_) or retained.n_users > 40:
+            return super()._forget(retained, request)
+        state = super()._forget(retained, request)
+        wide = getattr(self, "_wide", False)
+        return {**state, "item_offset_": state["item_offset_"] + 0.1 * wide}
+
+    def _grown(self, data):
+        return {**super()._grown(data), "_wide": True}
+
+
+@caught_by("learn_invalid_requests_are_atomic")
+class LearnsWhatItCan(RidgeRecommender):
+    def learn(self, interactions, values=None, existing="ignore", **kwargs):
+        return super().learn(interactions, values, existing=existing, **kwargs)
+
+
+@caught_by("learn_is_idempotent")
+class CountsLessons(RidgeRecommender):
+    def learn(self, *args, **kwargs):
+        super().learn(*args, **kwargs)
+        self._n_lessons = getattr(self, "_n_lessons", 0) + 1
+        return self

@@ -3,7 +3,8 @@
 They use the public contract only: ``fit``, ``forget``, ``recommend``, ``decision_function``,
 ``predict_pairs``, ``forget_report_``, tags, ``clone``, ``copy``, ``pickle``. The data are made
 here, small and deterministic. Estimators tagged ``exact`` must equal a refit to 1e-8; others may
-leave 2 % of the distance between doing nothing and the refit.
+leave 2 % of the distance between doing nothing and the refit. Estimators with ``learn`` are held to
+the same in the other direction.
 
 An estimator whose tag ``input_tags.two_d_array`` is False takes tables of events with ids, as a
 pipeline with an encoder does. The same checks then speak to it in ids, four of them in a version
@@ -24,6 +25,7 @@ from sklearn_unlearn.utils.estimator_checks import (  # noqa: F401
     _id_answers,
     _id_requests,
     _id_traces,
+    _learning,
     _outcome,
     _registry,
     _request_checks,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "checks_by_ids",
     "checks_by_positions",
+    "checks_of_learning",
     "encoder_check",
     "encoder_checks",
     "forget_check",
@@ -18,9 +19,10 @@ Check = Callable[[str, Any], None]
 
 # The order in which the checks are run: by what they are about, then by name. By name, so that the
 # order does not depend on which module is imported first.
-_SUBJECTS = ("outcome", "request", "serving", "traces", "ids", "steps", "memory")
+_SUBJECTS = ("outcome", "request", "serving", "traces", "ids", "steps", "memory", "learning")
 _BY_IDS_ALONE = ("ids", "steps", "memory")
 _PARAMETERS = ("steps", "memory")
+_LEARNING = "learning"
 
 
 class _Entry(NamedTuple):
@@ -38,10 +40,11 @@ def forget_check(subject: str, instead_of: Check | None = None) -> Callable[[Che
 
     Parameters
     ----------
-    subject : {"outcome", "request", "serving", "traces", "ids", "steps", "memory"}
+    subject : {"outcome", "request", "serving", "traces", "ids", "steps", "memory", "learning"}
         What the check is about. The first four are for every estimator, ``"ids"`` for those that
         take events with ids (their tag ``input_tags.two_d_array`` is False), ``"steps"`` and
-        ``"memory"`` for those among them that have the parameter of that name.
+        ``"memory"`` for those among them that have the parameter of that name; ``"learning"`` is
+        for those that take positions and have ``learn``.
 
     instead_of : callable, default=None
         The check of positions whose place this one takes for estimators that take ids.
@@ -112,7 +115,13 @@ def _in_order() -> list[_Entry]:
 
 def checks_by_positions() -> list[Check]:
     """Return the checks of an estimator that takes positions, in their order."""
-    return [entry.check for entry in _in_order() if entry.subject not in _BY_IDS_ALONE]
+    others = (*_BY_IDS_ALONE, _LEARNING)
+    return [entry.check for entry in _in_order() if entry.subject not in others]
+
+
+def checks_of_learning() -> list[Check]:
+    """Return the checks of an estimator that takes positions and learns, in their order."""
+    return [entry.check for entry in _in_order() if entry.subject == _LEARNING]
 
 
 def checks_by_ids(parameters: Any) -> list[tuple[Check, bool]]:

@@ -15,6 +15,7 @@ from sklearn_unlearn.utils.estimator_checks._by_ids import ByIds
 from sklearn_unlearn.utils.estimator_checks._registry import (
     checks_by_ids,
     checks_by_positions,
+    checks_of_learning,
     encoder_checks,
 )
 
@@ -55,11 +56,12 @@ def yield_forget_checks(estimator: Any) -> Iterator[tuple[str, Callable[[], None
     >>> pipeline = make_recommender_pipeline(InteractionEncoder(), MatrixFactorization())
     >>> of_ids = [name for name, _ in yield_forget_checks(pipeline)]
     >>> len(names), len(of_ids), "check_ids_are_erased" in of_ids
-    (35, 47, True)
+    (41, 47, True)
     """
     label = type(estimator).__name__
     if get_tags(estimator).input_tags.two_d_array:
-        for check in checks_by_positions():
+        learning = checks_of_learning() if hasattr(estimator, "learn") else []
+        for check in [*checks_by_positions(), *learning]:
             yield check.__name__, partial(_run, check, label, estimator)
         return
     for check, speaks_positions in checks_by_ids(estimator.get_params(deep=False)):
