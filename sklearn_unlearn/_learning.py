@@ -125,6 +125,15 @@ class LearnMixin:
             With ``existing="raise"``, for pairs that the model has learned already.
         TooLargeError
             If there is no room for a table of the new shape.
+
+        Examples
+        --------
+        >>> from sklearn_unlearn import EASE
+        >>> model = EASE(1.0).fit([[1, 1, 0], [0, 1, 1], [1, 1, 0]])
+        >>> model.learn([[2, 2], [3, 0], [3, 3]]).learn_report_.guarantee
+        'exact'
+        >>> model.recommend(users=[3], n_items=1)[0]
+        array([[1]])
         """
         self._check_fitted()
         new = {"values": values, "n_users": n_users, "n_items": n_items}
@@ -181,6 +190,14 @@ class LearnMixin:
             With ``missing="raise"``, if the model was never trained on part of what is to go.
         KnownInteractionError
             With ``existing="raise"``, for other pairs that the model has learned already.
+
+        Examples
+        --------
+        >>> from sklearn_unlearn import EASE
+        >>> model = EASE(1.0).fit([[1, 1, 0], [0, 1, 1], [1, 1, 0]])
+        >>> report = model.rectify([[0, 1]], [[0, 1], [0, 2]], [3, 1]).learn_report_
+        >>> report.n_interactions, report.n_learned
+        (1, 2)
         """
         self._check_fitted()
         gone = {"interactions": old, "users": users, "items": items, "missing": missing}

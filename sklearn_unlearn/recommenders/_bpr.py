@@ -107,8 +107,9 @@ class BPR(FactorModel):
     gradient_norm_ : float
         Norm of the gradient of the objective of the current data, or an upper bound of it.
 
-    forget_report_ : ForgetReport
-        What the last request did; only there after `forget`.
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; only there after
+        such.
 
     n_features_in_ : int
         Number of items.

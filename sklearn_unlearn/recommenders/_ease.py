@@ -72,8 +72,9 @@ class EASE(ClosedFormModel):
     item_similarity_ : ndarray or csr_array of shape (n_items, n_items)
         B, float64. Scores are X B. An array is made at each access, from P.
 
-    forget_report_ : ForgetReport
-        What the last request did; only there after `forget`.
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; only there after
+        such.
 
     n_features_in_ : int
         Number of items.

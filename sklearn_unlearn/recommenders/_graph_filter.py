@@ -100,10 +100,10 @@ class GraphFilter(ClosedFormModel):
     converged_ : bool
         Whether fit and later requests met their tolerances.
 
-    forget_report_ : ForgetReport
-        What the last request did; only there after `forget`. Its ``gradient_norm`` is the residual
-        of the subspace before and after; ``n_steps`` counts block steps and ``n_solver_iter`` the
-        vectors that the operator was applied to.
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; only there after
+        such. Their ``gradient_norm`` is the residual of the subspace before and after; ``n_steps``
+        counts block steps and ``n_solver_iter`` the vectors that the operator was applied to.
 
     n_features_in_ : int
         Number of items.

@@ -64,8 +64,9 @@ class ItemKNN(ClosedFormModel):
         similarities above zero are listed, ties go to the lowest position. The arrays are
         read-only.
 
-    forget_report_ : ForgetReport
-        What the last request did; only there after `forget`.
+    forget_report_, learn_report_ : ForgetReport
+        What the last request to forget, and the last to learn or rectify, did; only there after
+        such.
 
     n_features_in_ : int
         Number of items.
