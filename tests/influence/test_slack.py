@@ -10,7 +10,7 @@ from sklearn_unlearn.certificates._rank import slack_of
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner
 from sklearn_unlearn.influence._problem import ForgetProblem
-from sklearn_unlearn.influence._slack import slack_after
+from sklearn_unlearn.influence._slack import change_bound, slack_after
 from sklearn_unlearn.interactions import Interactions
 from tests.problems import Problem, labels
 
@@ -36,6 +36,52 @@ def test_slack_carried_through_local_requests_is_never_too_large(regularization,
         assert local._slack <= true + 2e-3
         kept += local._slack < min(carried, true - 1e-9)
     assert kept >= n_carried  # so many requests were served without a new check
+
+
+@pytest.mark.parametrize("regularization", [2.0, 4.0])
+def test_slack_carried_through_lessons_is_never_too_large(regularization):
+    sparse = make_interactions(600, 600, n_interactions=2400, random_state=2, popularity=0.3)
+    X = sparse.toarray()
+    new = np.random.default_rng(0).permutation(np.argwhere(X != 0))[:15]
+    kept = X.copy()
+    kept[tuple(new.T)] = 0
+    unlearner = InfluenceUnlearner(tol=1e-2)
+    local = model(n_factors=8, regularization=regularization, unlearner=unlearner).fit(kept)
+    for pair in new:
+        local.learn(pair[None], X[tuple(pair)])
+        objective = local._make_objective(local._interactions)
+        true = slack_of(objective, local._theta(objective.layout))
+        assert local._slack <= true + 2e-3
+
+
+def test_new_cells_count_in_full():
+    fitted = model(n_factors=6).fit(make_interactions(30, 20, n_interactions=150, random_state=0))
+    data = fitted._interactions
+    users, items = (side[:3] for side in np.nonzero(data.to_csr().toarray() == 0))
+    after = data.insert(users, items, np.array([1.0, -1.0, 1.0]))
+    objective = fitted._make_objective(after)
+    theta = fitted._theta(objective.layout)
+    asked = ForgetProblem(
+        before=data,
+        retained=after,
+        positions=np.empty(0, np.int64),
+        objective=objective,
+        objective_before=lambda: fitted._make_objective(data),
+        theta=theta,
+        converged=True,
+        gradient_norm=0.0,
+        slack=1.0,
+        n_free=0,
+        local=True,
+        refit=None,
+        added=after.locate(users, items),
+    )
+    dense = [
+        one.certificate().residual_operator(theta) @ np.eye(20)
+        for one in (asked.objective_before(), objective)
+    ]
+    change = np.linalg.norm(dense[1] - dense[0], 2)
+    assert 0 < change <= change_bound(asked, theta, np.empty(0, np.int64)) < 3 * change
 
 
 def request(rows, slack, n_free, after):

@@ -406,3 +406,83 @@ def test_on_random_data_every_change_is_a_refit(seed, name):
     assert_array_equal(model._interactions.to_csr().toarray(), after)
     tolerance = {"als": 2e-2}.get(name, 1e-9)
     assert_allclose(scores_of(model, larger), scores_of(refit, larger), atol=tolerance)
+
+
+# -- by correction, and not by falling back on a fit -----------------------------------------------
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("what", ["a new user", "a new item", "two users of an item"])
+def test_a_ridge_is_corrected_by_a_term_of_low_rank(what, weighted):
+    X = data_of("ease")
+    strangers = np.flatnonzero(X[:, 1] == 0)[:2]
+    cells, rank = {
+        "a new user": ([[60, 2], [60, 5], [60, 9]], 1),
+        "a new item": ([[7, 40]], 2),
+        "two users of an item": ([[user, 1] for user in strangers], 2),
+    }[what]
+    weights = 0.5 + np.random.default_rng(0).random(61)
+    model = EASE(5.0).fit(X, sample_weight=weights[:60] if weighted else None)
+    n_users = 61 if what == "a new user" else 60
+    own = {"sample_weight": weights[:n_users]} if weighted else {}
+    report = model.learn(cells, 2.0, **own).learn_report_
+    assert report.status.startswith(f"downdate of rank {rank},") and report.method == "update"
+    assert report.guarantee == "exact" and report.residual == 0
+
+
+def test_values_that_are_not_one_come_to_those_that_are():
+    X = (data_of("knn") != 0).astype(float)
+    big = np.kron(np.eye(4), X)  # so that few lists are touched
+    cell = tuple(np.argwhere(big == 0)[5])
+    model = ItemKNN(6).fit(big).learn([cell], 3.0)
+    big[cell] = 3.0
+    refit = ItemKNN(6).fit(big)
+    assert model.learn_report_.n_rows_updated < 160
+    assert (model.item_similarity_ != refit.item_similarity_).nnz == 0
+
+
+def test_a_subspace_is_corrected():
+    X = make_interactions(400, 200, feedback="implicit", random_state=0).toarray()
+    cell = tuple(np.argwhere(X == 0)[500])
+    model = GraphFilter(8, random_state=0).fit(X)
+    start = copy.copy(model)
+    model.learn([cell, (400, 3)])
+    assert model.learn_report_.guarantee == "residual-bounded"
+    assert model.learn_report_.method == "update"
+    Y = np.pad(X, ((0, 1), (0, 0)))
+    Y[cell] = Y[400, 3] = 1
+    refit = GraphFilter(8, random_state=0).fit(Y)
+    scores = [one.decision_function(X[:50]) for one in (model, refit, start)]
+    left, change = (np.linalg.norm(one - scores[1]) for one in scores[::2])
+    assert left <= CLOSE * change
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.NotConvergedWarning")
+def test_an_unfinished_model_that_knew_nothing_is_fitted():
+    X = data_of("als")
+    model = model_of("als").set_params(max_iter=0, n_sweeps=5)
+    refit = clone(model).fit(X)
+    model.fit(X).forget(users=np.arange(N_USERS))
+    assert not model.user_factors_.any()
+    model.learn(sparse.csr_array(X))
+    assert_allclose(scores_of(model), scores_of(refit), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bpr", "graph, bpr"])
+def test_a_table_that_grew_says_what_its_gradient_is(name):
+    model = model_of(name).fit(data_of(name))
+    before = model.gradient_norm_
+    model.learn(np.empty((0, 2), int), n_items=N_ITEMS + 2)
+    objective = model._make_objective(model._interactions)
+    assert model.gradient_norm_ == objective.gradient_norm(model._theta(objective.layout))
+    assert model.gradient_norm_ > 100 * before
+
+
+def test_a_new_user_of_an_unfinished_model_moves_its_own_rows_alone():
+    X = make_interactions(400, 120, feedback="implicit", random_state=0).toarray()
+    model = ALS(8, max_iter=0, n_sweeps=3, random_state=0).fit(X)
+    users, items = model.user_factors_.copy(), model.item_factors_.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        model.learn([[400, 5], [400, 9]])
+    assert_array_equal(model.user_factors_[:400], users)
+    assert set(np.flatnonzero((model.item_factors_ != items).any(axis=1))) == {5, 9}
+    assert model.user_factors_[400].any()
