@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any, NoReturn
 
 import numpy as np
 
+from ..utils._state import check_table, refuse_loaded
 from ._ids import IdColumn, refuse_unsortable
 
 __all__ = ["Vocabulary"]
@@ -40,6 +41,19 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"<Vocabulary of {len(self.ids)} ids at {self.size} positions>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Text in one piece: as an object of its own, each id would take some formats a page.
+        state = dict(vars(self))
+        if self.kind == "str" and all(type(one) is str for one in self.ids):
+            state["ids"] = _pack(self.ids)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        packed = state.get("ids")
+        if isinstance(packed, dict):
+            state = {**state, "ids": _unpack(self, packed)}
+        vars(self).update(state)
 
     @classmethod
     def learn(cls, column: IdColumn, role: str) -> tuple[Vocabulary, np.ndarray]:
@@ -155,6 +169,29 @@ def _joined(known: np.ndarray, new: np.ndarray, role: str) -> np.ndarray:
             "fit; expected int64 or uint64. Convert the ids to str."
         )
     return np.append(known.astype(np.uint64), new.astype(np.uint64))
+
+
+def _pack(texts: np.ndarray) -> dict[str, np.ndarray]:
+    """Put texts into one array of UTF-8, and where each ends, in characters, into another."""
+    text = "".join(texts).encode("utf-8", "surrogatepass")
+    return {
+        "text": np.frombuffer(text, np.uint8),
+        "ends": np.cumsum([len(one) for one in texts], dtype=np.int64),
+    }
+
+
+def _unpack(owner: Vocabulary, packed: dict[str, Any]) -> np.ndarray:
+    """Return the texts that `_pack` put together; refuse what it did not."""
+    encoded = check_table(owner, packed, "text", (None,), (np.uint8,))
+    stops = check_table(owner, packed, "ends", (None,), (np.int64,))
+    try:
+        text = encoded.tobytes().decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        refuse_loaded(owner, "its text is no UTF-8")
+    ends = [0, *stops.tolist()]
+    if ends[-1] != len(text) or any(a > b for a, b in pairwise(ends)):
+        refuse_loaded(owner, "its text does not end where the last id does")
+    return _as_objects([text[a:b] for a, b in pairwise(ends)])
 
 
 def _as_objects(values: list[Any]) -> np.ndarray:
