@@ -1,5 +1,25 @@
 """Deletion in production: snapshots of models, certificates, residue audits and standard forms."""
 
+from ._certificate import CertificateError, DeletionCertificate, verify
+from ._keys import (
+    generate_signing_key,
+    load_public_key,
+    load_signing_key,
+    public_key_pem,
+    signing_key_pem,
+)
 from ._snapshots import digest_of, load, save
 
-__all__ = ["digest_of", "load", "save"]
+__all__ = [
+    "CertificateError",
+    "DeletionCertificate",
+    "digest_of",
+    "generate_signing_key",
+    "load",
+    "load_public_key",
+    "load_signing_key",
+    "public_key_pem",
+    "save",
+    "signing_key_pem",
+    "verify",
+]
