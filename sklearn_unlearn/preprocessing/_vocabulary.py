@@ -172,12 +172,13 @@ def _joined(known: np.ndarray, new: np.ndarray, role: str) -> np.ndarray:
 
 
 def _pack(texts: np.ndarray) -> dict[str, np.ndarray]:
-    """Put texts into one array of UTF-8, and where each ends, in characters, into another."""
-    text = "".join(texts).encode("utf-8", "surrogatepass")
-    return {
-        "text": np.frombuffer(text, np.uint8),
-        "ends": np.cumsum([len(one) for one in texts], dtype=np.int64),
-    }
+    """Put texts into one array of UTF-8, and where each ends, in characters, into another.
+
+    A line end stands between them, so that whoever searches the file finds whole ids.
+    """
+    text = "\n".join(texts).encode("utf-8", "surrogatepass")
+    ends = np.cumsum([len(one) + 1 for one in texts], dtype=np.int64) - 1
+    return {"text": np.frombuffer(text, np.uint8), "ends": ends}
 
 
 def _unpack(owner: Vocabulary, packed: dict[str, Any]) -> np.ndarray:
@@ -188,10 +189,11 @@ def _unpack(owner: Vocabulary, packed: dict[str, Any]) -> np.ndarray:
         text = encoded.tobytes().decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         refuse_loaded(owner, "its text is no UTF-8")
-    ends = [0, *stops.tolist()]
-    if ends[-1] != len(text) or any(a > b for a, b in pairwise(ends)):
+    ends = [-1, *stops.tolist()]
+    last = len(text) if text or len(stops) else -1
+    if ends[-1] != last or any(a >= b for a, b in pairwise(ends)):
         refuse_loaded(owner, "its text does not end where the last id does")
-    return _as_objects([text[a:b] for a, b in pairwise(ends)])
+    return _as_objects([text[a + 1 : b] for a, b in pairwise(ends)])
 
 
 def _as_objects(values: list[Any]) -> np.ndarray:

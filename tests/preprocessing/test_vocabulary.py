@@ -7,7 +7,7 @@ import pytest
 
 from sklearn_unlearn.preprocessing import InteractionEncoder
 
-TEXTS = ["", "a", "é", "😀 b", "\ud800", "zz\0", "日本" * 40]
+TEXTS = ["", "a\nb", "a", "é", "😀 b", "\ud800", "zz\0", "日本" * 40]
 
 
 def vocabulary_of(users):
@@ -30,7 +30,7 @@ def test_no_ids_are_left_of_a_vocabulary_that_was_emptied():
 
 def test_text_is_stored_in_one_piece():
     state = vocabulary_of([f"user {n}" for n in range(1000)]).__getstate__()
-    assert len(state["ids"]["text"]) == sum(len(f"user {n}") for n in range(1000))
+    assert len(state["ids"]["text"]) == len("\n".join(f"user {n}" for n in range(1000)))
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_text_is_stored_in_one_piece():
     [
         {"text": None},
         {"ends": np.array([1.0])},
-        {"ends": np.array([3, 1, 4])},
+        {"ends": np.array([4, 1, 6])},
         {"ends": np.array([2, 4, 99])},
         {"ends": np.array([], int)},
-        {"ends": np.array([[1, 2, 4]])},
+        {"ends": np.array([[1, 4, 6]])},
         {"text": np.full(4, 255, np.uint8)},
-        {"ends": np.array([-5, 2, 4])},
+        {"ends": np.array([-5, 4, 6])},
     ],
 )
 def test_damaged_text_is_refused(change):
