@@ -8,16 +8,22 @@ from ._keys import (
     public_key_pem,
     signing_key_pem,
 )
+from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
 from ._snapshots import digest_of, load, save
 
 __all__ = [
     "CertificateError",
     "DeletionCertificate",
+    "Residue",
+    "ResidueProbe",
+    "ResidueReport",
+    "audit_residue",
     "digest_of",
     "generate_signing_key",
     "load",
     "load_public_key",
     "load_signing_key",
+    "make_probe",
     "public_key_pem",
     "save",
     "signing_key_pem",
