@@ -1,5 +1,6 @@
 """Deletion in production: snapshots of models, certificates, residue audits and standard forms."""
 
+from . import drop, opendsr
 from ._certificate import CertificateError, DeletionCertificate, verify
 from ._keys import (
     generate_signing_key,
@@ -19,11 +20,13 @@ __all__ = [
     "ResidueReport",
     "audit_residue",
     "digest_of",
+    "drop",
     "generate_signing_key",
     "load",
     "load_public_key",
     "load_signing_key",
     "make_probe",
+    "opendsr",
     "public_key_pem",
     "save",
     "signing_key_pem",
