@@ -167,6 +167,15 @@ def test_a_malformed_download_is_refused_and_shows_nothing(first):
         assert not any(one in str(caught.value) for row in ROWS for one in row)
 
 
+def test_a_hash_has_one_text():
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    text = ROWS[0][1]
+    other = text[:-2] + alphabet[alphabet.index(text[-2]) + 1] + "="
+    assert base64.b64decode(other) == base64.b64decode(text)
+    with pytest.raises(DropError, match="line 2 of the list Email has no Hash"):
+        read_drop(download({NAME: listed([(ROWS[0][0], other)])}))
+
+
 def test_the_size_is_checked_before_anything_is_unpacked(monkeypatch):
     data = download({NAME: listed(ROWS)})
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))

@@ -4,6 +4,7 @@ import base64
 import datetime
 import hashlib
 import json
+import uuid
 
 import numpy as np
 import pytest
@@ -172,6 +173,8 @@ def test_the_field_is_named():
         return caught.value.field
 
     assert field_of(regulation="x") == "regulation"
+    for version in (uuid.uuid1(), uuid.uuid3(uuid.NAMESPACE_DNS, "x"), uuid.UUID(int=0)):
+        assert field_of(subject_request_id=str(version)) == "subject_request_id"
     assert field_of(submitted_time="x") == "submitted_time"
     identities = [
         BODY["subject_identities"][0],

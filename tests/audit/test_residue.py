@@ -359,6 +359,23 @@ def test_an_id_that_another_contains_is_left_out():
     assert any(one.kind == "id" for one in audit_residue(pipeline, probe).findings)
 
 
+def test_an_id_within_another_is_not_it(tmp_path):
+    pipeline = pipeline_of(lambda n: f"person {n}")
+    probe = make_probe(pipeline, {"users": ["person 5"]})
+    (tmp_path / "others").write_text("person 55,person 5_,xperson 5\nperson 50")
+    (tmp_path / "pickle").write_bytes(pickle.dumps(["person 51", "aperson 5"]))
+    assert audit_residue(None, probe, tmp_path).count == 0
+    for content in (b"1;person 5;2", b"person 5", pickle.dumps(["person 5"]), b"x\nperson 5-a"):
+        (tmp_path / "others").write_bytes(content)
+        assert audit_residue(None, probe, tmp_path).count == 1
+    long = "a person whose name has eight and forty letters"
+    long += "x" * (48 - len(long))  # its length, in a pickle, is the code of a digit
+    assert ord("0") == 48 == len(long)
+    probe = make_probe(pipeline_of(lambda n: long + ("" if n == 5 else str(n))), {"users": [long]})
+    (tmp_path / "others").write_bytes(pickle.dumps([long]))
+    assert audit_residue(None, probe, tmp_path).count == 1
+
+
 # -- places that cannot be read ------------------------------------------------------------------
 def test_what_cannot_be_read_is_said(tmp_path):
     (tmp_path / "broken.npz").write_bytes(zipped(TABLE.tobytes())[:-30])
