@@ -199,9 +199,12 @@ def check_nodes(schema: dict[str, Any], trusted: Collection[str]) -> list[str]:
 
 def _check_types(nodes: list[dict[str, Any]], trusted: Collection[str]) -> None:
     foreign = set()
+    known = set().union(*_ALLOWED.values())
     for node in nodes:
         loader, name = node["__loader__"], _type_of(node)
         if name not in _ALLOWED.get(loader, ()) and not (loader in _EXTENSIBLE and name in trusted):
+            if name in known:  # of NumPy, or of this package, in a place where it cannot be
+                refuse_file("a node of it has a type that it cannot have")
             foreign.add(_printable(name))
     if foreign:
         raise ValueError(
