@@ -371,7 +371,7 @@ print(len(found), os.listdir(os.path.dirname(path)))
 """
 
 
-@pytest.mark.parametrize("n", [15, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [8, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_kill_leaves_the_old_or_the_new_file(path, n):
     done = subprocess.run(
         [sys.executable, "-c", KILLER, str(path), str(n)],
