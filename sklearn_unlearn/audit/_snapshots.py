@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -37,7 +38,8 @@ def save(
     """Write a fitted model to a file, at once.
 
     The file is written beside the old one, flushed to the disk and renamed: whoever reads `path`,
-    and whoever comes after a crash, finds the old model or the new one.
+    and whoever comes after a crash, finds the old model or the new one. The model is written as it
+    is at one moment; other threads may let it forget meanwhile.
 
     Parameters
     ----------
@@ -90,6 +92,8 @@ def save(
             f"model is of type {type(model).__name__}; expected a model with forget, or a "
             "pipeline that ends in one. Save other objects by joblib.dump."
         )
+    # Of one moment, whatever other threads do: the digest is that of what is written.
+    model = model._snapshot() if hasattr(model, "_snapshot") else copy.copy(model)
     digest = digest_of(model)
     skops = import_extra("skops.io", "the format skops") if format == "skops" else None
     with replacing(path) as file:

@@ -7,6 +7,8 @@ import pickle
 import stat
 import subprocess
 import sys
+import threading
+import time
 
 import joblib
 import numpy as np
@@ -331,6 +333,29 @@ def test_files_of_ended_processes_are_deleted_and_others_not(fitted, path):
         assert not abandoned.exists() and foreign.exists()
         assert len(list(path.parent.glob("*.part"))) + len(list(path.parent.glob(".*.part"))) >= 2
     assert path.read_bytes() == b"of another process"
+
+
+@pytest.mark.parametrize("name", ["pipeline", "ItemKNN"])
+def test_a_model_that_forgets_meanwhile_is_saved_as_of_one_moment(fitted, path, name):
+    model = copy.deepcopy(fitted[name])
+    users = model[0]._users.ids.tolist() if name == "pipeline" else range(len(DENSE))
+    allowed, done = {digest_of(model)}, threading.Event()
+
+    def forget():
+        for user in users:
+            model.forget(users=[user], missing="ignore")
+            time.sleep(0.002)
+        done.set()
+
+    twin = copy.deepcopy(model)
+    for user in users:
+        allowed.add(digest_of(twin.forget(users=[user], missing="ignore")))
+    thread = threading.Thread(target=forget)
+    thread.start()
+    while not done.is_set():
+        digest = save(model, path)
+        assert digest in allowed and digest_of(load(path, expected_digest=digest)) == digest
+    thread.join()
 
 
 def test_permissions_and_links_stay(fitted, path):
