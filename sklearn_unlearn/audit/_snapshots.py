@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import re
-import warnings
 import zipfile
 from collections.abc import Collection
 from typing import Any, BinaryIO, Literal
@@ -202,14 +201,11 @@ def _read_joblib(file: BinaryIO, trusted: Any) -> Any:
 def _read_skops(file: BinaryIO, trusted: Any) -> tuple[Any, dict[str, Any]]:
     skops = import_extra("skops.io", "a skops file")
     try:
-        with warnings.catch_warnings():
-            # Of a header in an old form, or of scikit-learn's version: no model is affected.
-            warnings.simplefilter("ignore")
-            with zipfile.ZipFile(file) as archive:
-                check_members(archive, os.fstat(file.fileno()).st_size)
-                types = _types_of(read_schema(archive), trusted)
-                label = _label_of(archive)
-            model = skops.load(file, trusted=types)
+        with zipfile.ZipFile(file) as archive:
+            check_members(archive, os.fstat(file.fileno()).st_size)
+            types = _types_of(read_schema(archive), trusted)
+            label = _label_of(archive)
+        model = skops.load(file, trusted=types)
         if hasattr(model, "get_params"):
             model.get_params()
     except Exception as error:
