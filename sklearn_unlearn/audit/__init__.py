@@ -2,14 +2,14 @@
 
 from . import drop, opendsr
 from ._certificate import CertificateError, DeletionCertificate, verify
-from ._keys import (
+from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
+from ._signing_keys import (
     generate_signing_key,
     load_public_key,
     load_signing_key,
     public_key_pem,
     signing_key_pem,
 )
-from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
 from ._snapshots import digest_of, load, save
 
 __all__ = [

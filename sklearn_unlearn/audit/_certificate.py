@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 from sklearn_unlearn._forget_report import GUARANTEES
 from sklearn_unlearn.audit._canonical import canonical_json, parse_json
 from sklearn_unlearn.audit._certificate_text import as_html, as_markdown
-from sklearn_unlearn.audit._keys import key_name, load_public_key, load_signing_key
+from sklearn_unlearn.audit._signing_keys import key_name, load_public_key, load_signing_key
 
 __all__ = ["CertificateError", "DeletionCertificate", "verify"]
 
