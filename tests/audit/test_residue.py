@@ -34,13 +34,13 @@ from sklearn_unlearn import (
     MatrixFactorization,
     ShardedRecommender,
     UnlearningRecommender,
-    interactions,
 )
 from sklearn_unlearn.audit import audit_residue, make_probe, save
 from sklearn_unlearn.audit._residue_patterns import Pattern, Scanner
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.recommenders import _paged
+from sklearn_unlearn.utils import _derived_tables
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.ForgetFallbackWarning")
 RNG = np.random.default_rng(0)
@@ -129,8 +129,8 @@ def test_ids_are_found_before_and_not_after(make, format, tmp_path):
 def test_a_model_in_pages_is_searched(monkeypatch):
     monkeypatch.setattr(_paged, "_WORTH_PAGES", 1)
     monkeypatch.setattr(_paged, "_PAGE_ROWS", 16)
-    monkeypatch.setattr(interactions, "_WORTH_PAGES", 1)
-    monkeypatch.setattr(interactions, "_PAGE_USERS", 16)
+    monkeypatch.setattr(_derived_tables, "_WORTH_PAGES", 1)
+    monkeypatch.setattr(_derived_tables, "_PAGE_USERS", 16)
     model = ALS(6, random_state=0, max_iter=0, unlearner="sweep").fit(np.abs(X))
     probe = make_probe(model, {"users": [USER]})
     kinds = {one.kind for one in audit_residue(model, probe).findings}

@@ -19,11 +19,12 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import NMF
 from sklearn.preprocessing import Binarizer, FunctionTransformer
 
-from sklearn_unlearn import ALS, MatrixFactorization, interactions
+from sklearn_unlearn import ALS, MatrixFactorization
 from sklearn_unlearn.audit import _files, _stored_types, digest_of, load, save
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder, RatingBinarizer
 from sklearn_unlearn.recommenders import _paged
+from sklearn_unlearn.utils import _derived_tables
 from sklearn_unlearn.utils._pages import Pages
 from tests.audit.stored import IDS, archive_of, damaged, members_of, models, with_ids
 from tests.malformed import DENSE, crafted, fitted_models
@@ -78,8 +79,8 @@ def test_models_in_pages_stay_in_pages(path, monkeypatch):
     plain = ALS(3, max_iter=0, random_state=0).fit(DENSE)
     monkeypatch.setattr(_paged, "_WORTH_PAGES", 1)
     monkeypatch.setattr(_paged, "_PAGE_ROWS", 2)
-    monkeypatch.setattr(interactions, "_WORTH_PAGES", 1)
-    monkeypatch.setattr(interactions, "_PAGE_USERS", 2)
+    monkeypatch.setattr(_derived_tables, "_WORTH_PAGES", 1)
+    monkeypatch.setattr(_derived_tables, "_PAGE_USERS", 2)
     model = ALS(3, max_iter=0, random_state=0, unlearner="sweep").fit(DENSE)
     loaded = load(path, expected_digest=save(model, path))
     for one in (model, loaded):
