@@ -33,6 +33,12 @@ def check_encoder(encoder: Any, state: Mapping[str, Any]) -> None:
         places = check_table(encoder, parts, "positions", (len(ids),), (np.int64,))
         if size != found.size or not isinstance(size, int | np.integer):
             refuse_loaded(encoder, f"its number of {role}s is not that of the vocabulary")
+        first = parts.get("n_first")
+        if not (first is None or (isinstance(first, int | np.integer) and 0 <= first <= size)):
+            refuse_loaded(encoder, f"its first {role}s are none of the vocabulary")
+        early = places if first is None else places[places < first]
+        if (np.diff(early) <= 0).any():
+            refuse_loaded(encoder, f"the positions of the {role}s do not ascend below {size}")
         given = np.sort(places)
         if len(given) and (given[0] < 0 or given[-1] >= size or (np.diff(given) <= 0).any()):
             refuse_loaded(encoder, f"the positions of the {role}s are not distinct below {size}")

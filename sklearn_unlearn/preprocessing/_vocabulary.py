@@ -32,12 +32,15 @@ class Vocabulary:
         Number of positions ever given.
     kind : str
         Kind of the ids, as in `IdColumn`.
+    n_first : int or None, default=None
+        Positions below ascend with the ids: those that `learn` gave. None is all.
     """
 
     ids: np.ndarray
     positions: np.ndarray
     size: int
     kind: str
+    n_first: int | None = None
 
     def __repr__(self) -> str:
         return f"<Vocabulary of {len(self.ids)} ids at {self.size} positions>"
@@ -99,7 +102,7 @@ class Vocabulary:
     def at(self, positions: np.ndarray) -> np.ndarray:
         """Return the ids at some positions; raise KeyError with the number of those without one."""
         own, order = self.positions, None
-        if not (own[1:] > own[:-1]).all():
+        if self.n_first is not None:
             order = np.argsort(own)
             own = own[order]
         place = np.searchsorted(own, positions)
@@ -124,7 +127,8 @@ class Vocabulary:
         size = self.size + new.size
         places = places.astype(np.int32 if size <= np.iinfo(np.int32).max else np.int64)
         places[rows] = self.size + codes
-        return Vocabulary(ids[order], positions[order], size, self.kind), places
+        first = self.size if self.n_first is None else self.n_first
+        return Vocabulary(ids[order], positions[order], size, self.kind, first), places
 
     def _refuse_kind(self, kind: str, role: str) -> NoReturn:
         raise TypeError(
@@ -137,7 +141,7 @@ class Vocabulary:
         keep = ~np.isin(self.positions, positions)
         if keep.all():
             return self
-        return Vocabulary(self.ids[keep], self.positions[keep], self.size, self.kind)
+        return Vocabulary(self.ids[keep], self.positions[keep], self.size, self.kind, self.n_first)
 
 
 def _sort(column: IdColumn, role: str) -> tuple[np.ndarray, np.ndarray]:

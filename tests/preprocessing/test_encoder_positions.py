@@ -1,5 +1,6 @@
 """Positions to ids, rows of new users, erased ids, and tables of the caller's kind."""
 
+import dataclasses
 import pickle
 import uuid
 
@@ -304,3 +305,24 @@ def test_new_ids_get_positions_behind_all_others(first, more):
     np.testing.assert_array_equal(same, places)
     with pytest.raises(KeyError):
         larger.at(codes[:1])
+
+
+def test_a_file_of_ids_out_of_order_is_refused():
+    encoder = InteractionEncoder(value=None).fit({"user": [1, 2, 3], "item": [1, 2, 1]})
+    larger, _ = encoder._extended({"user": [0, 3], "item": [9, 1]})
+    twin = pickle.loads(pickle.dumps(larger))
+    np.testing.assert_array_equal(twin.decode_users([0, 1, 2, 3]), [1, 2, 3, 0])
+    known = larger._users
+    for damaged in (
+        {"positions": known.positions[[0, 2, 1, 3]]},
+        {"positions": np.zeros(4, np.int64)},
+        {"positions": np.array([4, 0, 1, 2])},
+        {"n_first": 9},
+        {"n_first": -1},
+        {"n_first": "all"},
+        {"n_first": None},
+    ):
+        larger._users = dataclasses.replace(known, **damaged)
+        file = pickle.dumps(larger)
+        with pytest.raises(ValueError, match="InteractionEncoder"):
+            pickle.loads(file)
