@@ -1,7 +1,12 @@
-"""Deletion in production: snapshots of models, certificates, residue audits and standard forms."""
+"""Deletion in production: requests, ledger, certificates, snapshots, residue, standard forms."""
 
 from . import drop, opendsr
 from ._certificate import CertificateError, DeletionCertificate, verify
+from ._errors import DoNotLearnError, DoNotLearnWarning, StaleModelError, StoreError
+from ._keys import generate_key
+from ._ledger import Ledger, LedgerCheck, verify_ledger
+from ._queue import DeletionQueue, RequestStatus
+from ._requests import DeletionRequest
 from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
 from ._signing_keys import (
     generate_signing_key,
@@ -11,16 +16,28 @@ from ._signing_keys import (
     signing_key_pem,
 )
 from ._snapshots import digest_of, load, save
+from ._store import Store
 
 __all__ = [
     "CertificateError",
     "DeletionCertificate",
+    "DeletionQueue",
+    "DeletionRequest",
+    "DoNotLearnError",
+    "DoNotLearnWarning",
+    "Ledger",
+    "LedgerCheck",
+    "RequestStatus",
     "Residue",
     "ResidueProbe",
     "ResidueReport",
+    "StaleModelError",
+    "Store",
+    "StoreError",
     "audit_residue",
     "digest_of",
     "drop",
+    "generate_key",
     "generate_signing_key",
     "load",
     "load_public_key",
@@ -31,4 +48,5 @@ __all__ = [
     "save",
     "signing_key_pem",
     "verify",
+    "verify_ledger",
 ]
