@@ -2,6 +2,7 @@
 
 from . import drop, opendsr
 from ._certificate import CertificateError, DeletionCertificate, verify
+from ._do_not_learn import DoNotLearnList
 from ._errors import DoNotLearnError, DoNotLearnWarning, StaleModelError, StoreError
 from ._keys import generate_key
 from ._ledger import Ledger, LedgerCheck, verify_ledger
@@ -24,6 +25,7 @@ __all__ = [
     "DeletionQueue",
     "DeletionRequest",
     "DoNotLearnError",
+    "DoNotLearnList",
     "DoNotLearnWarning",
     "Ledger",
     "LedgerCheck",

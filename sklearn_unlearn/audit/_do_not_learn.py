@@ -1,0 +1,195 @@
+"""Do-not-learn list: keyed digests of what was forgotten, against exports that bring it back."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_unlearn.audit._errors import DoNotLearnError, DoNotLearnWarning
+from sklearn_unlearn.audit._keys import Key
+from sklearn_unlearn.audit._requests import DeletionRequest, check_id, write_id
+from sklearn_unlearn.audit._store import Store, open_prepared
+
+__all__ = ["DoNotLearnList"]
+
+_AT_ONCE = 10_000
+
+
+class DoNotLearnList:
+    """Remembers what was forgotten without holding it, and finds it in data about to be learned.
+
+    A restored export, or a source that missed the request, brings forgotten data back with the next
+    fit. The list holds keyed digests (HMAC-SHA256) of ids: who has the store alone can neither read
+    nor guess them, and destroying the key makes the list useless. With the key they can be guessed,
+    so the list is still personal data: keep it if you may, and as long as a source may bring data
+    back.
+
+    Parameters
+    ----------
+    store : Store, path or URL
+        A store of its own, or that of the service.
+
+    key : str
+        From `generate_key`. Where the store is that of a service, the service's key.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.audit import DoNotLearnList, generate_key
+    >>> forgotten = DoNotLearnList(":memory:", key=generate_key())
+    >>> forgotten.add(users=["al"], interactions=[("bo", "tea")])
+    >>> users, items = ["al", "bo", "bo"], ["jam", "tea", "jam"]
+    >>> forgotten.blocked(users, items)
+    array([ True,  True, False])
+    >>> forgotten.check(users, items)
+    Traceback (most recent call last):
+    ...
+    sklearn_unlearn.audit._errors.DoNotLearnError: 2 of 3 events were forgotten; ...
+    """
+
+    def __init__(self, store: Store | str | os.PathLike[str], *, key: str | bytes) -> None:
+        self._key = Key(key)
+        self._store = open_prepared(store, self._key.mark(b"", "check"))
+
+    def __repr__(self) -> str:
+        return f"<DoNotLearnList of {len(self)} digests>"
+
+    def __len__(self) -> int:
+        table = self._store.tables.do_not_learn
+        with self._store.reading() as connection:
+            query = self._store.sql.select(self._store.sql.func.count()).select_from(table)
+            return int(connection.execute(query).scalar_one())
+
+    def add(self, *, users: Any = (), items: Any = (), interactions: Any = ()) -> None:
+        """Put ids on the list; those that are there already change nothing.
+
+        Parameters
+        ----------
+        users, items : list of ids, default=()
+            Whole users and items.
+        interactions : list of pairs, default=()
+            Single interactions.
+        """
+        table, sql = self._store.tables.do_not_learn, self._store.sql
+        marks = sorted(set(self._marks(users, items, interactions)))
+        with self._store.writing() as transaction:
+            for part in _parts(marks):
+                query = sql.select(table.c.mark).where(table.c.mark.in_(part))
+                known = set(transaction.run(query).scalars())
+                rows = [{"mark": mark} for mark in part if mark not in known]
+                if rows:
+                    transaction.run(sql.insert(table), rows)
+
+    def discard(self, *, users: Any = (), items: Any = (), interactions: Any = ()) -> None:
+        """Take ids off the list, such as those of somebody who has come back.
+
+        Parameters
+        ----------
+        users, items, interactions
+            As in `add`.
+        """
+        table, sql = self._store.tables.do_not_learn, self._store.sql
+        with self._store.writing() as transaction:
+            for part in _parts(list(self._marks(users, items, interactions))):
+                transaction.run(sql.delete(table).where(table.c.mark.in_(part)))
+
+    def blocked(self, users: Any, items: Any) -> NDArray[np.bool_]:
+        """Tell which events were forgotten: by user, by item, or by themselves.
+
+        Parameters
+        ----------
+        users, items : list, array or series of ids
+            Of the events, of equal length.
+
+        Returns
+        -------
+        blocked : ndarray of bool, shape (n_events,)
+            ``~blocked`` selects what may be learned.
+        """
+        users, items = _column(users, "users"), _column(items, "items")
+        if len(users) != len(items):
+            raise ValueError(
+                f"there are {len(users)} users and {len(items)} items; expected as many of each. "
+                "Pass two columns of the same table."
+            )
+        table = self._store.tables.do_not_learn
+        with self._store.reading() as connection:
+            known = set(connection.execute(self._store.sql.select(table.c.mark)).scalars())
+        if not known:
+            return np.zeros(len(users), bool)
+        user_found = {one: self._mark("user", one) in known for one in dict.fromkeys(users)}
+        item_found = {one: self._mark("item", one) in known for one in dict.fromkeys(items)}
+        return np.array(
+            [
+                user_found[user]
+                or item_found[item]
+                or self._mark("interaction", (user, item)) in known
+                for user, item in zip(users, items, strict=True)
+            ],
+            bool,
+        )
+
+    def check(self, users: Any, items: Any, *, action: str = "raise") -> None:
+        """Refuse events that were forgotten, or warn of them; call it before ``fit``.
+
+        Parameters
+        ----------
+        users, items : list, array or series of ids
+            Of the events, of equal length.
+        action : {"raise", "warn"}, default="raise"
+            What to do if there are any.
+
+        Raises
+        ------
+        DoNotLearnError
+            With "raise"; it says how many, not which.
+
+        Warns
+        -----
+        DoNotLearnWarning
+            With "warn".
+        """
+        if action not in ("raise", "warn"):
+            raise ValueError(
+                "action is another word; expected 'raise' or 'warn'. Leave it out to refuse."
+            )
+        blocked = self.blocked(users, items)
+        if not blocked.any():
+            return
+        message = (
+            f"{int(blocked.sum())} of {len(blocked)} events were forgotten; expected none of them "
+            "in data that a model learns from. Drop those that blocked() marks, and delete them "
+            "where they come from."
+        )
+        if action == "raise":
+            raise DoNotLearnError(message)
+        warnings.warn(message, DoNotLearnWarning, stacklevel=2)
+
+    def _marks(self, users: Any, items: Any, interactions: Any) -> Iterable[str]:
+        if not (len(users) or len(items) or len(interactions)):
+            return
+        read = DeletionRequest(users=users, items=items, interactions=interactions)
+        for kind, ids in (
+            ("user", read.users),
+            ("item", read.items),
+            ("interaction", read.interactions),
+        ):
+            for one in ids:
+                yield self._mark(kind, one)
+
+    def _mark(self, kind: str, one: Any) -> str:
+        return self._key.mark(json.dumps([kind, write_id(one)]).encode(), "do not learn")
+
+
+def _column(ids: Any, name: str) -> list[Any]:
+    plain = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    return [check_id(one, name) for one in plain]
+
+
+def _parts(marks: list[str]) -> Iterable[list[str]]:
+    return (marks[start : start + _AT_ONCE] for start in range(0, len(marks), _AT_ONCE))
