@@ -7,8 +7,10 @@ from ._errors import DoNotLearnError, DoNotLearnWarning, StaleModelError, StoreE
 from ._keys import generate_key
 from ._ledger import Ledger, LedgerCheck, verify_ledger
 from ._queue import DeletionQueue, RequestStatus
+from ._replay import ReplayReport, replay
 from ._requests import DeletionRequest
 from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
+from ._service import DeletionService, FlushReport
 from ._signing_keys import (
     generate_signing_key,
     load_public_key,
@@ -24,11 +26,14 @@ __all__ = [
     "DeletionCertificate",
     "DeletionQueue",
     "DeletionRequest",
+    "DeletionService",
     "DoNotLearnError",
     "DoNotLearnList",
     "DoNotLearnWarning",
+    "FlushReport",
     "Ledger",
     "LedgerCheck",
+    "ReplayReport",
     "RequestStatus",
     "Residue",
     "ResidueProbe",
@@ -47,6 +52,7 @@ __all__ = [
     "make_probe",
     "opendsr",
     "public_key_pem",
+    "replay",
     "save",
     "signing_key_pem",
     "verify",

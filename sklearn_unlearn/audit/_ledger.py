@@ -225,6 +225,9 @@ def verify_ledger(
     except (StoreError, ValueError, TypeError, LookupError, OverflowError) as error:
         problem = f"the ledger cannot be read ({type(error).__name__})"
         return LedgerCheck(False, 0, (0, GENESIS), problem)
+    finally:
+        if opened is not store:
+            opened.close()
 
 
 def check_entries(

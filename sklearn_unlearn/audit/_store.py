@@ -83,7 +83,7 @@ class Store:
         if self.path is not None:
             options["creator"] = self._opener(self.path, create)
             text = "sqlite://"
-            options["poolclass"] = sql.pool.QueuePool
+            options["poolclass"] = sql.pool.QueuePool if create else sql.pool.NullPool
         elif text == ":memory:":
             self._guard = threading.RLock()
             options |= {

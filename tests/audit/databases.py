@@ -25,7 +25,7 @@ def _run(*command):
 
 @contextlib.contextmanager
 def postgresql():
-    """Run a server on a socket in a folder of its own; yield a function that makes a database."""
+    """Run a server on a socket in a folder of its own; yield a function that makes a schema."""
     initdb, pg_ctl = map(os.path.realpath, _PROGRAMS)
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root, "data")
@@ -38,13 +38,14 @@ def postgresql():
         options = f"-k {folder} -c listen_addresses='' -c max_connections=40"
         _run(pg_ctl, "-D", folder, "-o", options, "-w", "-l", folder / "log", "start")
         try:
-            where = f"host={folder} user=tester"
+            where = f"host={folder} user=tester dbname=postgres"
 
             def make():
                 name = f"test_{uuid.uuid4().hex}"
-                with psycopg.connect(f"{where} dbname=postgres", autocommit=True) as connection:
-                    connection.execute(f"CREATE DATABASE {name}")
-                return f"postgresql+psycopg://tester@/{name}?host={folder}"
+                with psycopg.connect(where, autocommit=True) as connection:
+                    connection.execute(f"CREATE SCHEMA {name}")
+                address = f"postgresql+psycopg://tester@/postgres?host={folder}"
+                return f"{address}&options=-csearch_path%3D{name}"
 
             yield make
         finally:
@@ -53,7 +54,7 @@ def postgresql():
 
 @pytest.fixture(scope="session")
 def new_postgresql():
-    """Make a database in the server of the session, which the first call starts."""
+    """Make a schema in the server of the session, which the first call starts."""
     with contextlib.ExitStack() as stack:
         made = []
 

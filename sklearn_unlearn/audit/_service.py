@@ -1,0 +1,489 @@
+"""DeletionService: a fitted model that honours deletion requests while it is served."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_unlearn._forget_report import ForgetReport
+from sklearn_unlearn.audit._digest import digest_of
+from sklearn_unlearn.audit._do_not_learn import DoNotLearnList
+from sklearn_unlearn.audit._errors import StaleModelError, StoreError
+from sklearn_unlearn.audit._flush import Batch, Flush, mark_of_item
+from sklearn_unlearn.audit._keys import Key
+from sklearn_unlearn.audit._ledger import append
+from sklearn_unlearn.audit._masks import Masks, recommend
+from sklearn_unlearn.audit._names import Names
+from sklearn_unlearn.audit._queue import OPEN, DeletionQueue
+from sklearn_unlearn.audit._records import generation_of, register, unseal
+from sklearn_unlearn.audit._replay import ReplayReport, replay_held
+from sklearn_unlearn.audit._requests import DeletionRequest, read_id
+from sklearn_unlearn.audit._scopes import Covered, Scopes
+from sklearn_unlearn.audit._snapshots import load, save
+from sklearn_unlearn.audit._store import FlushLock, Store
+
+__all__ = ["DeletionService", "FlushReport"]
+
+
+@dataclass(frozen=True)
+class FlushReport:
+    """What a flush did.
+
+    Parameters
+    ----------
+    n_requests, n_not_found : int
+        Requests that it completed, and those of them of which the model held nothing.
+
+    generation : int
+        Number of the flush that changed the model last.
+
+    report : ForgetReport or None
+        Of the model; None if it did not change.
+
+    busy : bool
+        Whether another process or thread was flushing, so that this one did nothing.
+
+    erased : bool
+        Whether the files of the store are free of what the requests named. False on PostgreSQL,
+        where bytes go with its own housekeeping, and on SQLite while others read; the next flush
+        tries again. What is left there is encrypted.
+
+    seconds : float
+        Wall-clock time.
+    """
+
+    n_requests: int = 0
+    n_not_found: int = 0
+    generation: int = 0
+    report: ForgetReport | None = None
+    busy: bool = False
+    erased: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _View:
+    """What is served: a model, and the masks of the requests that it has not forgotten yet."""
+
+    model: Any
+    masks: Masks
+    counters: tuple[int, int, int]
+
+
+class DeletionService(DeletionQueue):
+    """A fitted model that is served while deletion requests come in.
+
+    A request is masked at once and forgotten with the next `flush`, together with all others.
+    Requests, ledger and replay records are in one store, which several processes may share: one of
+    them flushes at a time, and the others load the new model from `path`.
+
+    Parameters
+    ----------
+    model : estimator, RecommenderPipeline or None
+        Fitted; a flush changes it in place. None: it is loaded from `path`.
+
+    store : Store, path or URL
+        Path of an SQLite file, ":memory:", or a URL of SQLAlchemy; see `Store`.
+
+    path : path-like or None, default=None
+        The snapshot to keep up to date; written here if it is not there.
+
+    key : str or None, default=None
+        From `generate_key`; it encrypts what the requests name. None only for ":memory:".
+
+    replay_key : str or None, default=None
+        Encrypts the records that re-forget restored snapshots. A key of its own can be destroyed by
+        itself. None: `key`.
+
+    mark_key : str or None, default=None
+        If given, entries of the ledger hold a keyed digest (HMAC) of what the request named, by
+        which it can be found again, until this key is destroyed.
+
+    keep_for : timedelta, default=30 days
+        How long replay records are kept: the age of the oldest backup that may be restored. Zero
+        keeps none.
+
+    categories : mapping or None, default=None
+        Category of each item, by its id.
+
+    event_times : tuple (users, items, times), callable that returns one, or None, default=None
+        When each event took place, for requests by age; a callable is called at each of them.
+        Numbers are seconds since 1970. An interaction is as old as the latest of its events.
+
+    do_not_learn : DoNotLearnList or None, default=None
+        Where to put what was forgotten.
+
+    on_suppressed : {"empty", "raise"}, default="empty"
+        What users get who asked to be forgotten, and all others of whom nothing is held: an empty
+        list, or an error.
+
+    format : {"skops", "joblib"}, default="skops"
+        Of the snapshot; see `save`.
+
+    trusted : None, True or collection of str or type, default=None
+        See `load`.
+
+    Attributes
+    ----------
+    store : Store
+        The store.
+
+    ledger : Ledger
+        What was done.
+
+    See Also
+    --------
+    DeletionQueue : The part that needs no model.
+
+    Notes
+    -----
+    The answers do not tell whether somebody is in the queue or has been forgotten: such users get
+    the same answer as those who were never known.
+
+    An item that was forgotten as a whole stays masked after the flush, until `lift`. A pair is
+    masked until the flush: afterwards the item is unknown to the user, and may be recommended anew.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import ItemKNN
+    >>> from sklearn_unlearn.audit import DeletionService
+    >>> model = ItemKNN(2).fit([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    >>> service = DeletionService(model, ":memory:")
+    >>> service.recommend(users=[0], n_items=1)[0]
+    array([[2]])
+    >>> service.submit(users=[0], request_id="ticket-1").status
+    'pending'
+    >>> service.recommend(users=[0], n_items=1)[0]
+    array([[-1]])
+    >>> service.flush().n_requests
+    1
+    >>> service.status("ticket-1").outcome
+    'forgotten'
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        store: Store | str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        key: str | bytes | None = None,
+        replay_key: str | bytes | None = None,
+        mark_key: str | bytes | None = None,
+        keep_for: timedelta = timedelta(days=30),
+        categories: Mapping[Any, Any] | None = None,
+        event_times: Callable[[], Any] | Any = None,
+        do_not_learn: DoNotLearnList | None = None,
+        on_suppressed: str = "empty",
+        format: str = "skops",
+        trusted: Any = None,
+    ) -> None:
+        _check_options(keep_for, on_suppressed, do_not_learn)
+        self._scopes = Scopes(categories, event_times)
+        self._path, self._format, self._trusted = path, format, trusted
+        if model is None and path is None:
+            raise TypeError(
+                "model and path are None; expected one of them. Pass a fitted model, or the path "
+                "of a snapshot."
+            )
+        self._model = load(path, trusted=trusted) if model is None and path is not None else model
+        Names(self._model).check_kinds()
+        super().__init__(store, key=key)
+        self._replay_key = self._key if replay_key is None else Key(replay_key)
+        self._mark_key = None if mark_key is None else Key(mark_key)
+        self._keep_for, self._do_not_learn = keep_for, do_not_learn
+        self._on_suppressed = on_suppressed
+        self._lock = threading.RLock()
+        self._reached = self._register()
+        if path is not None and not os.path.exists(path):
+            save(self._model, path, format=format)  # type: ignore[arg-type]
+        shape = Names(self._model).data.shape
+        self._view = _View(self._model, Masks.none(shape), (-1, 0, -1))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the model has forgotten all that was flushed; else it is not served."""
+        try:
+            self._current()
+        except StaleModelError:
+            return False
+        return True
+
+    def recommend(
+        self,
+        X: Any = None,
+        *,
+        users: Any = None,
+        n_items: int = 10,
+        exclude_seen: bool = True,
+        candidates: Any = None,
+    ) -> Any:
+        """List the best items for each user, without what is to be deleted.
+
+        Parameters
+        ----------
+        X, users, n_items, exclude_seen, candidates
+            As in `recommend` of the model. Rows of `X` are folded in without the items and pairs
+            that are masked; where they have ids, users who asked to be forgotten are left out.
+
+        Returns
+        -------
+        recommendations : table, or tuple (items, scores)
+            As the model gives them. Users who asked to be forgotten, or are not known, get empty
+            lists: rows of -1, or no row of a table.
+
+        Raises
+        ------
+        StaleModelError
+            If the model holds what was deleted, and there is no file with a newer one.
+        UnknownInteractionError
+            With ``on_suppressed="raise"``, for users who would get an empty list.
+        TypeError, ValueError
+            As the model does.
+        """
+        view = self._current()  # masks first: whoever sees them lifted sees the new model
+        return recommend(
+            Names(view.model),
+            view.masks,
+            X,
+            users,
+            n_items,
+            exclude_seen,
+            candidates,
+            self._on_suppressed,
+        )
+
+    def allowed(self, users: Any, items: Any) -> NDArray[np.bool_]:
+        """Tell which events may be exported: those of nobody and nothing that is to be deleted.
+
+        Parameters
+        ----------
+        users, items : list of ids
+            Of the events, of equal length.
+
+        Returns
+        -------
+        allowed : ndarray of bool, shape (n_events,)
+            False where user, item or pair is masked. After the flush it is True again for users and
+            pairs: what is exported then comes from elsewhere; see `DoNotLearnList`.
+        """
+        view = self._current()
+        names = Names(view.model)
+        pairs = np.column_stack((names.users(list(users)), names.items(list(items))))
+        return view.masks.allowed(pairs)
+
+    def flush(self, max_requests: int | None = None) -> FlushReport:
+        """Forget what is pending, in one batch, and complete the requests.
+
+        Whatever ends the process meanwhile, the next flush of any process goes on: each request is
+        done, and entered in the ledger, once.
+
+        Parameters
+        ----------
+        max_requests : int or None, default=None
+            How many requests to take, the oldest first. What a batch may cost is the `max_cost` of
+            the model's strategy.
+
+        Returns
+        -------
+        report : FlushReport
+            With `busy` if another flush is running.
+
+        Raises
+        ------
+        StaleModelError
+            If the model is not up to date; `replay` it.
+        StoreError
+            If the store cannot be written.
+        Exception
+            What the model's ``forget`` raises; the requests are pending then.
+        """
+        if max_requests is not None and (not isinstance(max_requests, int) or max_requests < 1):
+            raise ValueError(
+                "max_requests is no positive integer; expected one, or None. Leave it out to take "
+                "all."
+            )
+        started, done = time.perf_counter(), []
+        with self.store.flush_lock() as lock:
+            if lock is None:
+                return FlushReport(busy=True)
+            self._current()
+            steps = self._steps(lock)
+            steps.expire()
+            for batch in (steps.resume(), steps.claim(self._model, max_requests)):
+                if batch is not None:
+                    done.append((batch, self._run(steps, batch)))
+            generation = self._current().counters[2]
+        results = [one for batch, _ in done for one in batch.results]
+        return FlushReport(
+            n_requests=len(results),
+            n_not_found=sum(one["outcome"] == "not found" for one in results),
+            generation=generation,
+            report=next((report for _, report in reversed(done) if report is not None), None),
+            erased=self.store.erase(),
+            seconds=time.perf_counter() - started,
+        )
+
+    def replay(self, *, since: datetime | None = None) -> ReplayReport:
+        """Bring the model of this service up to date, and save it; see `replay`.
+
+        Parameters
+        ----------
+        since : datetime or None, default=None
+            As there.
+
+        Returns
+        -------
+        report : ReplayReport
+            What was done.
+        """
+        with self.store.flush_lock() as lock:
+            if lock is None:
+                raise StoreError(
+                    "a flush is running; expected that none is. Try again when it is done."
+                )
+            options = (self._path, since, self._format, self._now())
+            report = replay_held(self._model, self.store, self._replay_key, *options)
+            self._reached = report.generation
+        return report
+
+    def lift(self, items: Any) -> int:
+        """Let items be recommended again that were taken down.
+
+        Parameters
+        ----------
+        items : list of ids
+            Items that were forgotten as a whole.
+
+        Returns
+        -------
+        n_lifted : int
+            How many of them were masked.
+        """
+        wanted = DeletionRequest(items=items).items
+        table, sql, now = self.store.tables.masks, self.store.sql, self._now()
+        marks = [mark_of_item(self._key, one) for one in wanted]
+        with self.store.writing() as transaction:
+            n_lifted = transaction.run(sql.delete(table).where(table.c.mark.in_(marks))).rowcount
+            if n_lifted:
+                transaction.state["epoch"] += 1
+                entry = {"action": "lift", "n_items": n_lifted, "outcome": "lifted"}
+                append(self.store, transaction, now, [entry])
+        return int(n_lifted)
+
+    # -- what is served ----------------------------------------------------------------------------
+    def _check(self, request: DeletionRequest) -> None:
+        self._scopes.check(request, Names(self._model))
+
+    def _current(self) -> _View:
+        """Return masks and model that are those of the store."""
+        view = self._view
+        if view.counters == self.store.counters() and view.model is self._model:
+            return view
+        with self._lock:
+            self._view = self._refreshed(self._view)
+            return self._view
+
+    def _refreshed(self, view: _View) -> _View:
+        table, sql = self.store.tables.requests, self.store.sql
+        with self.store.reading() as connection:
+            state = connection.execute(sql.select(self.store.tables.state)).one()
+            # New requests only add to the masks; whatever takes away changes the epoch.
+            same = view.counters[0] == state.epoch and view.model is self._model
+            query = sql.select(table).where(table.c.status.in_(OPEN))
+            rows = connection.execute(
+                query.where(table.c.number > (view.counters[1] if same else 0))
+            ).all()
+            taken = [] if same else connection.execute(sql.select(self.store.tables.masks)).all()
+        if state.generation > self._reached:
+            self._reload(state.generation)
+        names = Names(self._model)
+        masks = view.masks if same else Masks.none(names.data.shape)
+        covered = [self._scopes.cover(self._request(row), names) for row in rows]
+        items = [read_id(unseal(self._key, row.payload, "mask", row.mark)) for row in taken]
+        found = names.items(items)
+        covered.append(Covered(items=found[found >= 0]))
+        counters = (state.epoch, state.newest, state.generation)
+        return _View(self._model, masks.plus(covered), counters)
+
+    def _request(self, row: Any) -> DeletionRequest:
+        text = self._key.decrypt(bytes(row.payload), "queue", row.request_id)
+        return DeletionRequest.from_bytes(text)
+
+    def _reload(self, generation: int) -> None:
+        """Load the model that another process has saved."""
+        if self._path is not None and os.path.exists(self._path):
+            model = load(self._path, trusted=self._trusted)
+            with self.store.reading() as connection:
+                reached = generation_of(self.store, connection, digest_of(model))
+            if reached >= generation:
+                self._model, self._reached = model, reached
+                return
+        raise StaleModelError(
+            f"the model has forgotten what was flushed up to number {self._reached}; expected "
+            f"{generation}, as the store says. Bring it up to date by replay()."
+        )
+
+    def _register(self) -> int:
+        """Return up to which flush the model has forgotten; a new store takes it as it is."""
+        with self.store.writing() as transaction:
+            if not transaction.state["generation"]:
+                known = generation_of(self.store, transaction.connection, digest_of(self._model))
+                if not known:
+                    register(self.store, transaction, self._model, 0)
+            return generation_of(self.store, transaction.connection, digest_of(self._model))
+
+    # -- flush -------------------------------------------------------------------------------------
+    def _steps(self, lock: FlushLock) -> Flush:
+        return Flush(
+            store=self.store,
+            key=self._key,
+            replay_key=self._replay_key,
+            mark_key=self._mark_key,
+            keep_for=self._keep_for,
+            scopes=self._scopes,
+            now=self._now,
+            lock=lock,
+        )
+
+    def _run(self, steps: Flush, batch: Batch) -> ForgetReport | None:
+        """Forget a batch, save the model, and complete the requests, in this order."""
+        if batch.generation is None:
+            steps.finish(batch, {}, batch.model_before)
+            return None
+        told = steps.forget(batch, self._model)
+        digest = steps.note(batch, self._model)
+        if self._path is not None:
+            save(self._model, self._path, format=self._format)  # type: ignore[arg-type]
+        if self._do_not_learn is not None:
+            named = vars(batch.named)
+            self._do_not_learn.add(**named)
+        self._reached = batch.generation
+        steps.finish(batch, told, digest)
+        return getattr(self._model, "forget_report_", None)
+
+
+def _check_options(keep_for: Any, on_suppressed: Any, do_not_learn: Any) -> None:
+    if not isinstance(keep_for, timedelta) or keep_for < timedelta(0):
+        raise TypeError(
+            "keep_for is no timedelta of zero or more; expected the age of the oldest backup. Pass "
+            "timedelta(days=30)."
+        )
+    if on_suppressed not in ("empty", "raise"):
+        raise ValueError(
+            "on_suppressed is another word; expected 'empty' or 'raise'. Leave it out for empty "
+            "lists."
+        )
+    if do_not_learn is not None and not isinstance(do_not_learn, DoNotLearnList):
+        raise TypeError(
+            f"do_not_learn is of type {type(do_not_learn).__name__}; expected a DoNotLearnList or "
+            "None. Make one."
+        )
