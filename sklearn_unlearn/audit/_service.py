@@ -318,7 +318,8 @@ class DeletionService(DeletionQueue):
             self._current()
             steps = self._steps(lock)
             steps.expire()
-            for batch in (steps.resume(), steps.claim(self._model, max_requests)):
+            for take in (steps.resume, lambda: steps.claim(self._model, max_requests)):
+                batch = take()  # what was interrupted is done before anything else is claimed
                 if batch is not None:
                     done.append((batch, self._run(steps, batch)))
             generation = self._current().counters[2]

@@ -278,8 +278,11 @@ class Store:
                 query = self.sql.select(function.pg_try_advisory_lock(_LOCK_NUMBER))
                 held = connection.execute(query).scalar()
             yield FlushLock(connection) if held else None
+            if held:  # at once: the end of a session takes the server a moment
+                with self._guarded(), connection.begin():
+                    connection.execute(self.sql.select(function.pg_advisory_unlock(_LOCK_NUMBER)))
         finally:
-            connection.invalidate()  # ends the session, and the lock with it
+            connection.invalidate()  # ends the session, and the lock with it, whatever happened
             connection.close()
 
 

@@ -1,0 +1,64 @@
+"""A process that submits and flushes, and is killed at a random moment."""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+import skops.io  # noqa: F401  # so that the children need not import it
+
+from sklearn_unlearn.audit import DeletionService
+from tests.audit.test_service import N_ITEMS, N_USERS, fitted
+
+
+def requests(seed, n=6):
+    """Make the requests that the run of a seed submits."""
+    draw = random.Random(seed)
+    for place in range(n):
+        pair = (draw.randrange(N_USERS), draw.randrange(N_ITEMS))
+        kind = draw.choice(["users", "interactions", "interactions", "interactions"])
+        named = {"users": [pair[0]]} if kind == "users" else {"interactions": [pair]}
+        yield named | {"request_id": f"{seed}-{place}"}
+
+
+def _kill_at_a_line(draw, n_lines=4000):
+    """Kill this process after some lines of the package's own code."""
+    left = draw.randrange(n_lines)
+
+    def count(frame, event, _):
+        nonlocal left
+        if "sklearn_unlearn/audit/" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return count
+
+    sys.settrace(count)
+
+
+def _kill_in_a_while(draw):
+    def wait():
+        time.sleep(draw.uniform(0.0, 0.25))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def run(url, path, key, seed, kill=True):
+    """Take up what is there, submit, and flush, until the end or the kill."""
+    draw = random.Random(seed)
+    model = None if os.path.exists(path) else fitted()
+    if kill and seed % 4 == 0:  # while the service starts, too
+        _kill_at_a_line(draw, 6000)
+    with DeletionService(model, url, path, key=key) as service:
+        if kill and seed % 4:
+            (_kill_at_a_line if seed % 2 else _kill_in_a_while)(draw)
+        for one in requests(seed):
+            service.submit(**one)
+            if draw.random() < 0.4:
+                service.flush(max_requests=draw.choice([1, 3, None]))
+        service.flush()

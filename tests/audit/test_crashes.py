@@ -1,0 +1,73 @@
+"""kill -9 at random moments: every request is done once, and the model is that of a refit."""
+
+import multiprocessing
+import signal
+from collections import Counter
+
+import pytest
+
+from sklearn_unlearn.audit import DeletionService, generate_key, verify_ledger
+from sklearn_unlearn.audit._snapshots import load
+from tests.audit import crashing
+from tests.audit.databases import BACKENDS
+from tests.audit.test_service import same_as_refit, without
+from tests.pages import ROOT
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.audit.crashing"])
+
+
+@pytest.fixture(autouse=True)
+def _found_by_the_server(monkeypatch):
+    """Let the server of forks import the package and the tests once, for all its children."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def crash(url, path, key, n_crashes):
+    """Run processes until so many were killed; return the seeds of all."""
+    seeds, n_killed = [], 0
+    while n_killed < n_crashes:
+        seeds.append(len(seeds))
+        assert len(seeds) < 4 * n_crashes + 10
+        process = CONTEXT.Process(target=crashing.run, args=(url, str(path), key, seeds[-1]))
+        process.start()
+        process.join(120)
+        assert process.exitcode in (0, -signal.SIGKILL)
+        n_killed += process.exitcode != 0
+    return seeds
+
+
+def survives(url, path, n_crashes):
+    key = generate_key()
+    asked = [one for seed in crash(url, path, key, n_crashes) for one in crashing.requests(seed)]
+    with DeletionService(None, url, path, key=key) as service:
+        service.submit_many(asked)  # delivered again: some had not been taken in
+        service.flush()
+        assert service.is_current and service.pending() == []
+        names = {one["request_id"] for one in asked}
+        for action in ("suppress", "forget"):
+            entries = [one for one in service.ledger.entries() if one["action"] == action]
+            counts = Counter(one["request_id"] for one in entries)
+            assert counts == dict.fromkeys(names, 1)
+        assert verify_ledger(service.store, head=service.ledger.head())
+        users = [user for one in asked for user in one.get("users", ())]
+        pairs = [pair for one in asked for pair in one.get("interactions", ())]
+        for model in (service._model, load(path)):
+            same_as_refit(model, without(users=users, pairs=pairs))
+    leftover = [one.name for one in path.parent.iterdir() if one.name.endswith(".part")]
+    assert len(leftover) <= 1  # a temporary file is deleted when the next one is written
+
+
+def test_twenty_crashes(tmp_path):
+    survives(str(tmp_path / "deletions.db"), tmp_path / "model.skops", 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "n_crashes"), [("sqlite", 200)] + [("postgresql", 20)] * ("postgresql" in BACKENDS)
+)
+def test_many_crashes(tmp_path, request, backend, n_crashes):
+    url = str(tmp_path / "deletions.db")
+    if backend == "postgresql":
+        url = request.getfixturevalue("new_postgresql")()
+    survives(url, tmp_path / "model.skops", n_crashes)
