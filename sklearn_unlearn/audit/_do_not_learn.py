@@ -18,8 +18,6 @@ from sklearn_unlearn.audit._store import Store, open_prepared
 
 __all__ = ["DoNotLearnList"]
 
-_AT_ONCE = 10_000
-
 
 class DoNotLearnList:
     """Remembers what was forgotten without holding it, and finds it in data about to be learned.
@@ -78,12 +76,12 @@ class DoNotLearnList:
         table, sql = self._store.tables.do_not_learn, self._store.sql
         marks = sorted(set(self._marks(users, items, interactions)))
         with self._store.writing() as transaction:
-            for part in _parts(marks):
-                query = sql.select(table.c.mark).where(table.c.mark.in_(part))
-                known = set(transaction.run(query).scalars())
-                rows = [{"mark": mark} for mark in part if mark not in known]
-                if rows:
-                    transaction.run(sql.insert(table), rows)
+            query = sql.select(table.c.mark)
+            found = self._store.chosen(transaction.connection, query, table.c.mark, marks)
+            known = {row.mark for row in found}
+            rows = [{"mark": mark} for mark in marks if mark not in known]
+            if rows:
+                transaction.run(sql.insert(table), rows)
 
     def discard(self, *, users: Any = (), items: Any = (), interactions: Any = ()) -> None:
         """Take ids off the list, such as those of somebody who has come back.
@@ -95,8 +93,10 @@ class DoNotLearnList:
         """
         table, sql = self._store.tables.do_not_learn, self._store.sql
         with self._store.writing() as transaction:
-            for part in _parts(list(self._marks(users, items, interactions))):
-                transaction.run(sql.delete(table).where(table.c.mark.in_(part)))
+            marks = [{"gone": mark} for mark in self._marks(users, items, interactions)]
+            if marks:
+                delete = sql.delete(table).where(table.c.mark == sql.bindparam("gone"))
+                transaction.run(delete, marks)
 
     def blocked(self, users: Any, items: Any) -> NDArray[np.bool_]:
         """Tell which events were forgotten: by user, by item, or by themselves.
@@ -189,7 +189,3 @@ class DoNotLearnList:
 def _column(ids: Any, name: str) -> list[Any]:
     plain = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     return [check_id(one, name) for one in plain]
-
-
-def _parts(marks: list[str]) -> Iterable[list[str]]:
-    return (marks[start : start + _AT_ONCE] for start in range(0, len(marks), _AT_ONCE))

@@ -265,10 +265,9 @@ class DeletionQueue:
         """Insert the rows whose references are new."""
         table, sql = self.store.tables.requests, self.store.sql
         query = sql.select(table.c.request_id, table.c.fingerprint)
-        names = [row["request_id"] for row in rows]
-        known = dict(
-            tuple(row) for row in transaction.run(query.where(table.c.request_id.in_(names)))
-        )
+        names = {row["request_id"] for row in rows}
+        found = self.store.chosen(transaction.connection, query, table.c.request_id, names)
+        known: dict[str, str | None] = {row.request_id: row.fingerprint for row in found}
         fresh = []
         for row in rows:
             name, print_ = row["request_id"], row["fingerprint"]
@@ -288,8 +287,9 @@ class DeletionQueue:
 
     def _statuses(self, connection: Any, names: list[str], now: float) -> list[RequestStatus]:
         table = self.store.tables.requests
-        query = self.store.sql.select(table).where(table.c.request_id.in_(list(set(names))))
-        found = {row.request_id: _status(row, now) for row in connection.execute(query)}
+        query, column = self.store.sql.select(table), table.c.request_id
+        rows = self.store.chosen(connection, query, column, set(names))
+        found = {row.request_id: _status(row, now) for row in rows}
         try:
             return [found[name] for name in names]
         except KeyError:

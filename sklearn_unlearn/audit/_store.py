@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ __all__ = ["FlushLock", "Store", "Transaction", "open_prepared", "open_store"]
 LAYOUT = 1  # of the tables
 _GENESIS = "0" * 64  # stands before the first entry of a ledger
 _PATIENCE = 30.0  # seconds to wait for another writer
+_AT_ONCE = 10_000  # values of one statement
 _LOCK_NUMBER = 0x756E6C6561726E  # of PostgreSQL's advisory locks
 
 
@@ -163,6 +164,14 @@ class Store:
             query = self.sql.select(state.epoch, state.newest, state.generation)
             epoch, newest, generation = connection.execute(query).one()
             return epoch, newest, generation
+
+    def chosen(self, connection: Any, query: Any, column: Any, values: Iterable[Any]) -> list[Any]:
+        """Return the rows of a query in which a column has one of many values."""
+        listed, rows = list(values), []
+        for start in range(0, len(listed), _AT_ONCE):
+            part = column.in_(listed[start : start + _AT_ONCE])
+            rows += connection.execute(query.where(part)).all()
+        return rows
 
     @contextmanager
     def flush_lock(self) -> Iterator[FlushLock | None]:

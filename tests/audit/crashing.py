@@ -7,19 +7,22 @@ import sys
 import threading
 import time
 
+import numpy as np
 import skops.io  # noqa: F401  # so that the children need not import it
 
 from sklearn_unlearn.audit import DeletionService
-from tests.audit.test_service import N_ITEMS, N_USERS, fitted
+from tests.audit.test_service import fitted
+
+DENSE = (np.random.default_rng(5).random((4000, 20)) < 0.3).astype(float)
+PER_RUN = 40
 
 
-def requests(seed, n=6):
+def requests(seed):
     """Make the requests that the run of a seed submits."""
     draw = random.Random(seed)
-    for place in range(n):
-        pair = (draw.randrange(N_USERS), draw.randrange(N_ITEMS))
-        kind = draw.choice(["users", "interactions", "interactions", "interactions"])
-        named = {"users": [pair[0]]} if kind == "users" else {"interactions": [pair]}
+    for place in range(PER_RUN):
+        user, item = draw.randrange(DENSE.shape[0]), draw.randrange(DENSE.shape[1])
+        named = {"users": [user]} if draw.random() < 0.2 else {"interactions": [(user, item)]}
         yield named | {"request_id": f"{seed}-{place}"}
 
 
@@ -51,14 +54,15 @@ def _kill_in_a_while(draw):
 def run(url, path, key, seed, kill=True):
     """Take up what is there, submit, and flush, until the end or the kill."""
     draw = random.Random(seed)
-    model = None if os.path.exists(path) else fitted()
+    model = None if os.path.exists(path) else fitted(DENSE)
     if kill and seed % 4 == 0:  # while the service starts, too
         _kill_at_a_line(draw, 6000)
     with DeletionService(model, url, path, key=key) as service:
         if kill and seed % 4:
             (_kill_at_a_line if seed % 2 else _kill_in_a_while)(draw)
-        for one in requests(seed):
-            service.submit(**one)
-            if draw.random() < 0.4:
-                service.flush(max_requests=draw.choice([1, 3, None]))
+        made = list(requests(seed))
+        for start in range(0, PER_RUN, 8):
+            service.submit_many(made[start : start + 8])
+            if draw.random() < 0.5:
+                service.flush(max_requests=draw.choice([1, 10, None]))
         service.flush()
