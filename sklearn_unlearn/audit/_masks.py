@@ -49,7 +49,7 @@ class Masks:
         users, items, pairs = self.users.copy(), self.items.copy(), dict(self.pairs)
         for one in covered:
             users[one.users], items[one.items] = True, True
-            for user in np.unique(one.masked[:, 0]).tolist():
+            for user in set(one.masked[:, 0].tolist()):
                 more = one.masked[one.masked[:, 0] == user, 1]
                 pairs[user] = np.union1d(pairs.get(user, more), more)
         return Masks(users, items, pairs)

@@ -92,24 +92,37 @@ class Scopes:
                 "event_times. Pass users, items and times of the events."
             )
 
-    def cover(self, request: DeletionRequest, names: Names) -> Covered:
-        """Return what a request covers in the model; what it does not know is left out."""
-        data = names.data
-        users, items = names.users(request.users), names.items(request.items)
-        users, items = np.unique(users[users >= 0]), np.unique(items[items >= 0])
+    def mask(self, request: DeletionRequest, names: Names) -> Covered:
+        """Return what is to be masked for a request, without counting what the model loses."""
         named = names.pairs(request.interactions)
         masked = [
             named[(named >= 0).all(axis=1)],
             self._of_categories(request.categories, names),
             self._of_age(request.before_seconds, names),
         ]
-        pairs = unite(masked)
-        held = pairs[data.locate(*pairs.T) >= 0]
-        found = validate_forget_request(data, held, users, items, "ignore")
+        users, items = names.users(request.users), names.items(request.items)
+        return Covered(
+            unite([users[users >= 0]]), unite([items[items >= 0]]), _NO_PAIRS, unite(masked)
+        )
+
+    def cover(self, request: DeletionRequest, names: Names) -> Covered:
+        """Return what a request covers in the model; what it does not know is left out."""
+        data, part = names.data, self.mask(request, names)
+        held = part.masked
+        if len(held):
+            held = held[data.locate(*held.T) >= 0]
+        found = validate_forget_request(data, held, part.users, part.items, "ignore")
+        users = part.users
         if names.encoder is None:  # a position without interactions stands for nothing
             users = users[data.user_degrees[users] > 0]
         return Covered(
-            users, items, held, pairs, found.n_interactions, found.n_users, found.n_items
+            users,
+            part.items,
+            held,
+            part.masked,
+            found.n_interactions,
+            found.n_users,
+            found.n_items,
         )
 
     def _of_categories(self, pairs: Any, names: Names) -> Positions:
@@ -146,7 +159,10 @@ class Scopes:
 
 def unite(parts: list[Positions]) -> Positions:
     """Unite arrays of positions, or of pairs, each once and ascending."""
-    return np.unique(np.concatenate(parts), axis=0) if parts else _NONE
+    filled = [part for part in parts if len(part)]
+    if sum(map(len, filled)) <= 1:
+        return filled[0] if filled else parts[0]
+    return np.unique(np.concatenate(filled), axis=0)
 
 
 def _columns(given: Any) -> tuple[list[Any], list[Any], NDArray[np.float64]]:

@@ -97,11 +97,10 @@ class Deletions(RuleBasedStateMachine):
         finally:
             setattr(Flush, step, original)
         self.start()
-        if not self.service.is_current:  # the file is from before the flush that was completed
-            self.service._path = None
-            self.service.replay()
+        assert self.service.is_current
         self.flushed(None)
         self.complete(len(self.open))
+        self.renew_the_oldest_backup()
 
     @precondition(lambda self: len(self.disk) > 1)
     @rule(data=st.data())
@@ -116,6 +115,11 @@ class Deletions(RuleBasedStateMachine):
         item = data.draw(st.sampled_from(sorted(self.taken_down)))
         assert self.service.lift([item]) == 1
         self.taken_down.discard(item)
+
+    def renew_the_oldest_backup(self):
+        backup = copy.deepcopy(self.disk[0])
+        replay(backup, self.store, key=KEY)
+        same_as_refit(backup, self.matrix)
 
     # -- the oracle ----------------------------------------------------------------------------
     def flushed(self, most):
