@@ -47,6 +47,7 @@ LAYER_OF = {
     "sharding": 8,
     "pipeline": 8,
     "audit": TOP,
+    "cli": TOP,
     "benchmarks": TOP,
     "demo": TOP,
     "__main__": TOP,

@@ -16,7 +16,8 @@ DESCRIPTION = """\
 Fit a matrix factorisation, make it forget a user and a random part of the interactions, refit on
 what remains from two other seeds, and show how much of the forgotten is left.
 
-Without a file, on synthetic data."""
+Without a file, on synthetic data. For the other commands (fit, recommend, forget, submit, flush,
+...) see `sklearn-unlearn --help`."""
 
 EPILOG = """\
 exit code: 0 if what is left is at most 1 % (or within the noise floor), 1 if not or if the noise

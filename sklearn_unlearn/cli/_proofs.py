@@ -1,0 +1,108 @@
+"""Commands that check: verify certificates and ledgers, search for what was forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sklearn_unlearn.audit import (
+    CertificateError,
+    Ledger,
+    audit_residue,
+    load_public_key,
+    make_probe,
+    verify,
+    verify_ledger,
+)
+from sklearn_unlearn.cli._options import (
+    Items,
+    Json,
+    Pairs,
+    StoreUrl,
+    Users,
+    load_model,
+    reader_of,
+    request_fields,
+)
+from sklearn_unlearn.cli._show import show, show_rows
+from sklearn_unlearn.utils._command import NOT_VERIFIED, VERIFIED
+
+__all__ = ["COMMANDS"]
+
+_ENTRY = ("sequence", "time", "action", "request_id", "guarantee", "outcome", "n_interactions")
+
+
+def verify_(
+    certificate: Annotated[Path, typer.Argument(help="Certificate, as JSON.")],
+    public_key: Annotated[Path, typer.Option(help="Public key of whoever signed it.")],
+    store: Annotated[
+        str | None, typer.Option(help="Store whose ledger has to hold the entry.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Verify a certificate, offline: exit code 1 if anything does not fit."""
+    text, key = certificate.read_bytes(), load_public_key(public_key.read_text(encoding="ascii"))
+    try:
+        ledger = None if store is None else Ledger(store)
+        body = verify(text, key, ledger_head=ledger).body
+    except CertificateError as error:
+        show({"verified": False, "problem": str(error)}, as_json)
+        return NOT_VERIFIED
+    shown = {"verified": True, "guarantee": body["checked"]["guarantee"]}
+    names = ("declared_scope", "residual_count", "verify_method", "valid_until")
+    show(shown | {name: body[name] for name in names}, as_json)
+    return VERIFIED
+
+
+def ledger(
+    store: StoreUrl,
+    check: Annotated[
+        bool, typer.Option("--verify", help="Look for edits; exit code 1 if there are any.")
+    ] = False,
+    head: Annotated[
+        str | None, typer.Option(help="A head kept elsewhere, NUMBER:HASH; checked with --verify.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """List the entries of the ledger, or verify it."""
+    if not check:
+        show_rows(Ledger(store).entries(), _ENTRY, as_json)
+        return VERIFIED
+    result = verify_ledger(store, head=None if head is None else _head(head))
+    number, digest = result.head
+    fields = {"valid": result.valid, "n_entries": result.n_entries, "problem": result.problem}
+    show({**fields, "head": f"{number}:{digest}"}, as_json)
+    return VERIFIED if result.valid else NOT_VERIFIED
+
+
+def residue(
+    before: Annotated[Path, typer.Argument(help="Snapshot from before the request.")],
+    artefacts: Annotated[list[Path], typer.Argument(help="Files and folders to search.")],
+    user: Users = None,
+    item: Items = None,
+    pair: Pairs = None,
+    as_json: Json = False,
+) -> int:
+    """Search files for what a request should have left no trace of: exit code 1 if it did."""
+    model = load_model(before)
+    request = request_fields(reader_of(model, None), user, item, pair)
+    if not request:
+        raise ValueError("nothing is named; expected --user, --item or --pair. Pass one.")
+    report = audit_residue(None, make_probe(model, request), artefacts)
+    show(report.to_dict(), as_json)
+    return NOT_VERIFIED if report.count else VERIFIED
+
+
+def _head(text: str) -> tuple[int, str]:
+    number, _, digest = text.partition(":")
+    if not number.isdecimal() or not digest:
+        raise ValueError(
+            "--head is no number and hash with a colon between; expected what `ledger --verify` "
+            "printed. Copy it."
+        )
+    return int(number), digest
+
+
+COMMANDS = (verify_, ledger, residue)

@@ -1,0 +1,218 @@
+"""Commands on a store of deletion requests: submit, status, cancel, flush, replay."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sklearn_unlearn.audit import (
+    DeletionCertificate,
+    DeletionQueue,
+    DeletionService,
+    RequestStatus,
+    replay,
+)
+from sklearn_unlearn.cli._options import (
+    Before,
+    Categories,
+    IdType,
+    Items,
+    Json,
+    KeyFile,
+    Model,
+    Pairs,
+    StoreUrl,
+    Users,
+    key_of,
+    load_model,
+    read_requests,
+    reader_of,
+    request_fields,
+)
+from sklearn_unlearn.cli._show import say, show, show_rows
+from sklearn_unlearn.utils._command import NOT_VERIFIED, VERIFIED
+
+__all__ = ["COMMANDS"]
+
+_STATUS = ("request_id", "status", "outcome", "received", "due", "finished", "overdue")
+
+
+def submit(
+    store: StoreUrl,
+    user: Users = None,
+    item: Items = None,
+    pair: Pairs = None,
+    category: Categories = None,
+    before: Before = None,
+    file: Annotated[
+        Path | None, typer.Option(help="JSON lines, a request each, instead of the options above.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Snapshot by which the request is checked.")
+    ] = None,
+    id_type: Annotated[
+        IdType | None, typer.Option(help="What ids in options are, without --model.")
+    ] = None,
+    request_id: Annotated[
+        str | None, typer.Option(help="Your reference; it stays in the ledger.")
+    ] = None,
+    regulation: Annotated[str, typer.Option(help="gdpr, ccpa or none: the deadline.")] = "gdpr",
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Take deletion requests in: they are masked at once, and forgotten by the next flush."""
+    served = None if model is None else load_model(model)
+    if file is None:
+        fields = request_fields(reader_of(served, id_type), user, item, pair, category, before)
+        fields |= {"request_id": request_id, "regulation": _regulation(regulation)}
+        requests: list[Any] = [fields]
+    else:
+        if any((user, item, pair, category, before, request_id)):
+            raise ValueError(
+                "--file was given together with a request in options; expected one of them. Put "
+                "all requests into the file."
+            )
+        requests = list(read_requests(file))
+    with _queue(store, served, model, key_file) as queue:
+        show_rows(_listed(queue.submit_many(requests)), _STATUS, as_json)
+
+
+def status(
+    store: StoreUrl,
+    request_id: Annotated[str | None, typer.Argument(help="Its reference; all without.")] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="List those past their deadline; exit code 1 if any.")
+    ] = False,
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> int:
+    """Tell where requests stand: one of them, or all that are open."""
+    with DeletionQueue(store, key=key_of(key_file)) as queue:
+        if request_id is not None:
+            found = [queue.status(request_id)]
+        else:
+            found = queue.pending(overdue=overdue)
+    show_rows(_listed(found), _STATUS, as_json)
+    return NOT_VERIFIED if overdue and any(one.overdue for one in found) else VERIFIED
+
+
+def cancel(
+    store: StoreUrl,
+    request_id: Annotated[str, typer.Argument(help="Its reference.")],
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Withdraw a request that has not been flushed."""
+    with DeletionQueue(store, key=key_of(key_file)) as queue:
+        show_rows(_listed([queue.cancel(request_id)]), _STATUS, as_json)
+
+
+def flush(
+    store: StoreUrl,
+    model: Model,
+    max_requests: Annotated[int | None, typer.Option(min=1, help="The oldest so many.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what is pending; change nothing.")
+    ] = False,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder for a signed certificate of each request.")
+    ] = None,
+    signing_key: Annotated[
+        Path | None, typer.Option(help="File that signs them; see `key --signing`.")
+    ] = None,
+    scope: Annotated[
+        str, typer.Option(help="What the deletion covered, for the certificates.")
+    ] = "the model",
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Forget all that is pending in one batch, and replace the snapshot."""
+    signer = _signer(certificates, signing_key)
+    with DeletionService(load_model(model), store, model, key=key_of(key_file)) as service:
+        if dry_run:
+            pending = service.pending()
+            show({"pending": len(pending), "overdue": sum(one.overdue for one in pending)}, as_json)
+            return
+        first = service.ledger.head()[0]
+        report = service.flush(max_requests)
+        entries = [one for one in service.ledger.entries() if one["sequence"] > first]
+    fields = asdict(report) | {"report": None if report.report is None else report.report.to_dict()}
+    if not as_json:
+        told = fields.pop("report") or {}
+        fields |= {name: told.get(name) for name in ("guarantee", "residual", "status")}
+    if signer is not None and certificates is not None:
+        fields["certificates"] = _certify(entries, signer, scope, certificates)
+    show(fields, as_json)
+    if report.busy:
+        say("another process is flushing; nothing was done here")
+
+
+def replay_(
+    store: StoreUrl,
+    model: Annotated[Path, typer.Argument(help="Restored snapshot; it is replaced.")],
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="The model was fitted without what was deleted before, in UTC."),
+    ] = None,
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Forget in a restored snapshot what was forgotten since it was taken."""
+    report = replay(load_model(model), store, key=key_of(key_file), path=model, since=since)
+    show(asdict(report), as_json)
+
+
+def _regulation(text: str) -> str | None:
+    return None if text == "none" else text
+
+
+def _queue(store: str, model: Any, path: Path | None, key_file: Path | None) -> DeletionQueue:
+    """Return the queue; with a model, that which checks requests by it."""
+    if model is None:
+        return DeletionQueue(store, key=key_of(key_file))
+    return DeletionService(model, store, path, key=key_of(key_file))
+
+
+def _listed(statuses: list[RequestStatus]) -> list[dict[str, Any]]:
+    rows = [asdict(one) for one in statuses]
+    for row in rows:
+        for name in ("received", "due", "finished"):
+            row[name] = None if row[name] is None else f"{row[name]:%Y-%m-%dT%H:%M:%SZ}"
+    return rows
+
+
+def _signer(folder: Path | None, file: Path | None) -> Any:
+    """Return the key that signs; folder and key belong together."""
+    from sklearn_unlearn.audit import load_signing_key
+
+    if (folder is None) != (file is None):
+        raise ValueError(
+            "one of --certificates and --signing-key was given; expected both or none. Make a key "
+            "by `sklearn-unlearn key --signing FILE`."
+        )
+    if folder is None or file is None:
+        return None
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder '{folder}'; expected one. Make it first.")
+    return load_signing_key(file.read_text(encoding="ascii"))
+
+
+def _certify(entries: list[dict[str, Any]], key: Any, scope: str, folder: Path) -> int:
+    """Write a certificate of each entry of a deletion, as JSON and as a page; count them."""
+    count = 0
+    for entry in entries:
+        if entry["action"] != "forget":
+            continue
+        made = DeletionCertificate.from_entry(entry, key=key, scope=scope)
+        name = f"certificate-{entry['sequence']:06d}"
+        (folder / f"{name}.json").write_text(made.to_json(), encoding="utf-8")
+        (folder / f"{name}.html").write_text(made.to_html(), encoding="utf-8")
+        count += 1
+    return count
+
+
+COMMANDS = (submit, status, cancel, flush, replay_)

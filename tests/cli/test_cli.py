@@ -1,0 +1,237 @@
+"""The commands, from events to a verified certificate, and what they refuse."""
+
+import json
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sklearn_unlearn import ALS
+from sklearn_unlearn.audit import DeletionQueue, digest_of, load, save
+from sklearn_unlearn.cli import COMMANDS, main
+from sklearn_unlearn.cli._options import KEY
+from sklearn_unlearn.datasets import make_interactions
+
+
+class Shop:
+    """A folder with events, a model, keys and a store, and the commands in it."""
+
+    def __init__(self, folder, capsys):
+        self.folder, self.capsys = folder, capsys
+        self.model, self.store = folder / "model.skops", folder / "store.db"
+
+    def run(self, *arguments, code=0):
+        assert main([str(one) for one in arguments]) == code
+        return self.capsys.readouterr()
+
+    def json(self, *arguments, code=0):
+        return json.loads(self.run(*arguments, "--json", code=code).out)
+
+    def flush(self, *arguments):
+        return self.json("flush", self.store, self.model, *arguments)
+
+    def items_of(self, user, *arguments):
+        found = self.json("recommend", self.model, "--user", user, "-n", 5, *arguments)
+        return [one["item"] for one in found]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("shop"), random.Random(0)
+    lines = ["user,item,rating"]
+    for user in range(60):
+        lines += [f"{user + 100},i{item},{rng.randint(1, 5)}" for item in rng.sample(range(30), 9)]
+    (folder / "events.csv").write_text("\n".join(lines))
+    assert main(["key", str(folder / "key")]) == 0
+    assert main(["key", str(folder / "signer"), "--signing"]) == 0
+    arguments = [str(folder / "events.csv"), str(folder / "model.skops"), "--likes", "3"]
+    assert main(["fit", *arguments, "--estimator", "EASE", "--params", "regularization=5.0"]) == 0
+    return folder
+
+
+@pytest.fixture
+def shop(fitted, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "shop"
+    shutil.copytree(fitted, folder)
+    monkeypatch.setenv(KEY, (folder / "key").read_text())
+    return Shop(folder, capsys)
+
+
+def test_from_a_request_to_a_verified_certificate(shop):
+    backup = shop.folder / "backup.skops"
+    shutil.copy(shop.model, backup)
+    assert len(shop.items_of(142)) == 5
+    (one,) = shop.json("submit", shop.store, "--user", 142, "--model", shop.model,
+                       "--request-id", "ticket-1")  # fmt: skip
+    assert one["request_id"] == "ticket-1" and one["status"] == "pending"
+    assert shop.items_of(142, "--store", shop.store) == []  # masked at once
+    folder = shop.folder / "certificates"
+    folder.mkdir()
+    told = shop.flush("--certificates", folder, "--signing-key", shop.folder / "signer")
+    assert (told["n_requests"], told["certificates"]) == (1, 1)
+    assert told["report"]["guarantee"] == "exact"
+    assert shop.json("status", shop.store, "ticket-1")[0]["outcome"] == "forgotten"
+    assert shop.run("recommend", shop.model, "--user", 142, code=2).out == ""
+
+    (certificate,) = folder.glob("*.json")
+    public = "--public-key", shop.folder / "signer.pub", "--store", shop.store
+    assert shop.json("verify", certificate, *public)["verified"]
+    certificate.write_bytes(certificate.read_bytes().replace(b'"exact"', b'"refit"'))
+    assert not shop.json("verify", certificate, *public, code=1)["verified"]
+
+    actions = [one["action"] for one in shop.json("ledger", shop.store)]
+    assert actions == ["suppress", "forget"]
+    head = shop.json("ledger", shop.store, "--verify")["head"]
+    other = head[:-1] + ("0" if head[-1] != "0" else "1")
+    shop.run("ledger", shop.store, "--verify", "--head", head)
+    assert (
+        "another" in shop.json("ledger", shop.store, "--verify", "--head", other, code=1)["problem"]
+    )
+
+    assert shop.json("residue", backup, shop.model, "--user", 142)["count"] == 0
+    assert shop.json("replay", shop.store, backup)["n_interactions"] > 0
+    assert digest_of(load(backup)) == digest_of(load(shop.model))
+
+
+def test_forget_at_once_is_the_model_that_never_knew(shop):
+    before = digest_of(load(shop.model))
+    counts = shop.json("forget", shop.model, "--user", 107, "--item", "i3", "--dry-run")
+    assert digest_of(load(shop.model)) == before and counts["found"]
+    told = shop.json("forget", shop.model, "--user", 107, "--item", "i3")
+    assert told["n_interactions"] == counts["n_interactions"]
+    assert (told["model_before"], told["model_after"]) == (before, digest_of(load(shop.model)))
+    again = shop.json("forget", shop.model, "--pair", "108,i3", "--dry-run")
+    assert again == {**again, "n_interactions": 0, "found": False}
+
+
+def test_requests_of_a_file_are_taken_in_together_or_not_at_all(shop):
+    requests = shop.folder / "requests.jsonl"
+    good = {"users": [101], "request_id": "a"}, {"interactions": [[102, "i1"]], "request_id": "b"}
+    requests.write_text("\n".join(json.dumps(one) for one in good) + "\n")
+    taken = shop.json("submit", shop.store, "--file", requests)
+    assert [one["request_id"] for one in taken] == ["a", "b"]
+    requests.write_text('{"users": [103]}\n{"users": [104], "colour": 1}\n')
+    error = shop.run("submit", shop.store, "--file", requests, code=2).err
+    assert "line 2 has a field" in error and "104" not in error
+    assert len(shop.json("status", shop.store)) == 2
+    assert shop.json("cancel", shop.store, "a")[0]["status"] == "cancelled"
+    assert shop.flush("--dry-run")["pending"] == 1
+
+
+def test_overdue_requests_have_an_exit_code(shop):
+    key = (shop.folder / "key").read_text().strip()
+    with DeletionQueue(shop.store, key=key) as queue:
+        long_ago = datetime.now(UTC) - timedelta(days=40)
+        queue.submit(users=[101], received=long_ago)
+        queue.submit(users=[102])
+    assert len(shop.json("status", shop.store)) == 2
+    assert len(shop.json("status", shop.store, "--overdue", code=1)) == 1
+    shop.flush()
+    assert shop.json("status", shop.store, "--overdue") == []
+
+
+def test_residue_of_a_file_that_was_not_rebuilt(shop, tmp_path):
+    X = abs(make_interactions(60, 40, n_interactions=700, random_state=0))
+    old, new = tmp_path / "old.skops", tmp_path / "new.skops"
+    save(ALS(8, random_state=0).fit(X), old)
+    shutil.copy(old, new)
+    shop.run("forget", new, "--user", 7)
+    assert shop.json("residue", old, new, "--user", 7)["count"] == 0
+    assert shop.json("residue", old, tmp_path, "--user", 7, code=1)["count"] > 0
+
+
+REFUSED = [
+    (["submit", "{store}", "--user", "7"], "neither --model nor --id-type"),
+    (["submit", "{store}", "--user", "x", "--id-type", "int"], "an id is no whole number"),
+    (["submit", "{store}", "--user", "x", "--id-type", "uuid"], "an id is no UUID"),
+    (["submit", "{store}", "--pair", "x", "--id-type", "text"], "a --pair has 1 parts"),
+    (["submit", "{store}", "--id-type", "text"], "the request names nothing"),
+    (["submit", "{store}", "--user", "x", "--id-type", "text", "--regulation", "lex"], "gdpr"),
+    (["status", "{store}", "no"], "there is no request"),
+    (["flush", "{store}", "{folder}/no.skops"], "there is no file"),
+    (["flush", "{store}", "{model}", "--certificates", "."], "expected both or none"),
+    (["forget", "{model}"], "nothing is named"),
+    (["forget", "{model}", "--user", "1"], "never trained on"),
+    (["fit", "{folder}/events.csv", "{folder}/x", "--estimator", "SVD"], "expected one of ALS"),
+    (["fit", "{folder}/no.csv", "{folder}/x"], "no.csv"),
+    (["ledger", "{store}", "--verify", "--head", "7"], "--head is no number and hash"),
+    (["verify", "{folder}/key", "--public-key", "{folder}/key"], "key"),
+    (["key", "{folder}/key"], "exists"),
+    (["nope"], "No such command"),
+    (["fit"], "Missing argument"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", REFUSED, ids=lambda one: str(one)[:40])
+def test_bad_input_is_one_message_and_changes_nothing(shop, arguments, message):
+    with DeletionQueue(shop.store, key=(shop.folder / "key").read_text().strip()):
+        pass
+    before = digest_of(load(shop.model)), (shop.folder / "key").read_text()
+    names = {"store": shop.store, "model": shop.model, "folder": shop.folder}
+    error = shop.run(*(one.format(**names) for one in arguments), code=2)
+    assert message in error.err and "Traceback" not in error.err and error.out == ""
+    assert before == (digest_of(load(shop.model)), (shop.folder / "key").read_text())
+    assert shop.json("status", shop.store) == []
+
+
+def test_without_a_key_nothing_is_opened(shop, monkeypatch):
+    monkeypatch.delenv(KEY)
+    assert "no key was given" in shop.run("status", shop.store, code=2).err
+    found = shop.run("status", shop.store, "--key-file", shop.folder / "key", "--json")
+    assert json.loads(found.out) == []
+
+
+def test_a_key_is_for_its_owner(shop):
+    for name in ("key", "signer"):
+        assert (shop.folder / name).stat().st_mode & 0o077 == 0
+
+
+def test_tables_show_what_json_holds(shop):
+    shop.run("submit", shop.store, "--user", 142, "--model", shop.model, "--request-id", "t-1")
+    table = shop.run("status", shop.store).out.splitlines()
+    assert table[0].split()[:3] == ["request", "id", "status"]
+    assert table[1].split()[:2] == ["t-1", "pending"] and len(table) == 2
+
+
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+    for name in COMMANDS[:-1]:
+        assert main([name, "--help"]) == 0
+        assert f"sklearn-unlearn {name}" in capsys.readouterr().out
+
+
+def test_the_process_ends_with_the_code(shop):
+    for command in ("ledger", "demo"):
+        call = [sys.executable, "-m", "sklearn_unlearn", command, "--no-such-option"]
+        done = subprocess.run(call, capture_output=True, text=True)
+        assert done.returncode == 2 and "--no-such-option" in done.stderr
+
+
+def test_without_typer_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "typer", None)
+    assert main(["status", "store.db"]) == 2
+    assert "sklearn-unlearn[audit]" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_guide_run(tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parents[2] / "docs/user_guide/command_line.md"
+    rng = random.Random(0)
+    lines = ["user,item,rating"]
+    for user in range(30, 90):
+        lines += [f"{user},i{item},{rng.randint(1, 5)}" for item in rng.sample(range(30), 9)]
+    (tmp_path / "events.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    commands = [line[18:] for line in page.read_text(encoding="utf-8").splitlines()
+                if line.startswith("$ sklearn-unlearn ")]  # fmt: skip
+    assert len(commands) == 10
+    for command in commands:
+        assert main(shlex.split(command)) == 0, command
+    shown = capsys.readouterr().out
+    assert "forgotten" in shown and "residual-bounded" in shown
