@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -282,16 +282,21 @@ class Store:
         function = self.sql.func
         with self._guarded():
             connection = self._engine.connect()
+        held = False
         try:
             with self._guarded(), connection.begin():
                 query = self.sql.select(function.pg_try_advisory_lock(_LOCK_NUMBER))
-                held = connection.execute(query).scalar()
+                held = bool(connection.execute(query).scalar())
             yield FlushLock(connection) if held else None
-            if held:  # at once: the end of a session takes the server a moment
-                with self._guarded(), connection.begin():
-                    connection.execute(self.sql.select(function.pg_advisory_unlock(_LOCK_NUMBER)))
         finally:
-            connection.invalidate()  # ends the session, and the lock with it, whatever happened
+            # Unlocked at once, as the end of a session takes the server a moment; ended all the
+            # same, and the lock with it, whatever state an error has left the session in.
+            with suppress(*self._errors):
+                if held:
+                    with connection.begin():
+                        unlock = function.pg_advisory_unlock(_LOCK_NUMBER)
+                        connection.execute(self.sql.select(unlock))
+            connection.invalidate()
             connection.close()
 
 

@@ -309,6 +309,14 @@ def test_a_flush_of_another_connection_is_busy(url):
         assert one.flush().n_requests == 1
 
 
+def test_the_lock_is_free_at_once_after_an_error(url):
+    with DeletionQueue(url, key=KEY) as queue:
+        for _ in range(20):
+            with pytest.raises(ZeroDivisionError), queue.store.flush_lock() as lock:
+                assert lock is not None
+                raise ZeroDivisionError
+
+
 # -- several processes, and backups ----------------------------------------------------------------
 def test_a_worker_loads_what_another_has_flushed(url, tmp_path):
     path = tmp_path / "model.skops"
