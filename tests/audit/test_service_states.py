@@ -176,3 +176,15 @@ Deletions.TestCase.settings = settings(
     max_examples=15, stateful_step_count=12, suppress_health_check=list(HealthCheck)
 )
 test_any_order = Deletions.TestCase
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_crash_at_each_step(step, after):
+    machine = Deletions()
+    machine.submit(users=[3], items=[], pairs=[(1, 1), (2, 2)])
+    machine.crash(step=step, after=after)
+    machine.the_model_is_that_of_a_refit()
+    machine.the_ledger_is_whole_and_holds_each_request_once()
+    machine.lists_hold_nothing_that_is_to_go()
+    assert machine.service.status("ticket-0").outcome == "forgotten"
