@@ -59,6 +59,7 @@ __all__ = [
     "ShardedRecommender",
     "UnlearningRecommender",
     "__version__",
+    "audit",
     "backends",
     "benchmarks",
     "datasets",
