@@ -184,7 +184,8 @@ class SweepUnlearner(BaseEstimator):
         )
         met = self.tol is not None and progress.left <= problem.goal(self.tol, progress.first)
         assert progress.support is not None  # the touched rows
-        slack = slack_after(problem, progress.theta, progress.support) if met else 0.0
+        asked_for = met and not tilted
+        slack = slack_after(problem, progress.theta, progress.support) if asked_for else 0.0
         return replace(progress, met=met, slack=slack)
 
     def _step_touched(self, problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:

@@ -86,6 +86,8 @@ def solve_touched(
     request = solver.changes(problem)
     theta, sums = request.start()
     before = left = float(np.linalg.norm(request.removed))
+    # Columns may be missing only where training had ended: elsewhere nobody asks for the slack.
+    ended = not tilted
     goal, tilted = _goal(problem, tol, before, tilted)
     support = np.setdiff1d(request.touched, request.emptied, assume_unique=True)
     wanted = request.leftover(support) if tilted else None
@@ -119,7 +121,7 @@ def solve_touched(
         n_passes=progress.n_passes + _PASSES * products,
         support=support,
         n_rows_updated=len(support) + len(request.emptied),
-        slack=slack_after(problem, theta, support) if met else 0.0,
+        slack=slack_after(problem, theta, support) if met and ended else 0.0,
         status=_status(rounds, tilted),
         met=met,
         done=met,
