@@ -241,10 +241,14 @@ class Backend(Protocol):
         rhs: Array,
         start: Array,
         n_steps: int | None = None,
+        *,
+        near: bool = False,
     ) -> Array:
         """Solve the normal equations of each row: see `RowCells`.
 
         Exactly by Cholesky; or, with `n_steps`, only so many conjugate gradient steps from `start`.
+        With `near`, `start` is near to the solutions: the change may be found to five digits, which
+        is what single precision keeps of it.
         """
 
     def row_residual(

@@ -20,6 +20,7 @@ __all__ = [
     "row_cholesky",
     "row_grams",
     "row_residual",
+    "row_update",
     "sddmm_one",
     "sddmm_two",
     "spmm_one",
@@ -140,22 +141,30 @@ def row_cholesky(indptr, columns, w, v, other, gram, ridge, rhs, out, start, sto
     k = other.shape[1]
     A, Y, x = np.empty((k, k)), np.empty((4, k)), np.empty(k)
     for row in range(start, stop):
-        for f in range(k):
-            for g in range(f + 1):
-                A[f, g] = gram[f, g]
-            A[f, f] += ridge[row]
-            x[f] = rhs[row, f]
-        j, end = indptr[row], indptr[row + 1]
-        # Four cells at once: the block is read and written a fourth as often.
-        while j + 4 <= end:
-            _add_four(A, x, Y, j, columns, w, v, other)
-            j += 4
-        while j < end:
-            _add_one(A, x, Y[0], j, columns, w, v, other)
-            j += 1
-        _solve_in_place(A, x)
+        cells = indptr[row], indptr[row + 1]
+        _factorise_and_solve(A, Y, x, cells, columns, w, v, other, gram, ridge[row], rhs[row])
         for f in range(k):
             out[row, f] = x[f]
+
+
+@_compile
+def _factorise_and_solve(A, Y, x, cells, columns, w, v, other, gram, ridge, rhs):
+    """Overwrite x with the exact solution of a row; A and Y are room to work in."""
+    k = len(x)
+    for f in range(k):
+        for g in range(f + 1):
+            A[f, g] = gram[f, g]
+        A[f, f] += ridge
+        x[f] = rhs[f]
+    j, end = cells
+    # Four cells at once: the block is read and written a fourth as often.
+    while j + 4 <= end:
+        _add_four(A, x, Y, j, columns, w, v, other)
+        j += 4
+    while j < end:
+        _add_one(A, x, Y[0], j, columns, w, v, other)
+        j += 1
+    _solve_in_place(A, x)
 
 
 @_compile
@@ -261,6 +270,41 @@ def row_cg(indptr, columns, w, v, other, gram, ridge, rhs, n_steps, out, start, 
                 break
             _product(p, cells, columns, w, other, gram, ridge[row], q)
             rz = _cg_step(x, r, p, q, d, rz)
+        for f in range(k):
+            out[row, f] = x[f]
+
+
+# Conjugate gradient steps that cost less than a factorisation, and the share of the preconditioned
+# residual, squared, at which the change of a row is known to five digits: single precision keeps no
+# more of it beside the row.
+_MOST_STEPS = 16
+_SETTLED = 1e-10
+
+
+@_compile
+def row_update(indptr, columns, w, v, other, gram, ridge, rhs, out, start, stop):
+    """Move `out` to the solutions, near to which it is: by steps, or else by a factorisation."""
+    k = other.shape[1]
+    x, r, d, p, q = np.empty(k), np.empty(k), np.empty(k), np.empty(k), np.empty(k)
+    A, Y = np.empty((k, k)), np.empty((4, k))
+    for row in range(start, stop):
+        cells = indptr[row], indptr[row + 1]
+        for f in range(k):
+            x[f] = out[row, f]
+        _residual(x, cells, columns, w, v, other, gram, ridge[row], rhs[row], r)
+        _inverse_diagonal(d, cells, columns, w, other, gram, ridge[row])
+        first = 0.0
+        for f in range(k):
+            p[f] = d[f] * r[f]
+            first += r[f] * p[f]
+        rz, n_steps = first, 0
+        while rz > _SETTLED * first and n_steps < _MOST_STEPS:
+            _product(p, cells, columns, w, other, gram, ridge[row], q)
+            rz = _cg_step(x, r, p, q, d, rz)
+            n_steps += 1
+        # Zero after a step: the matrix is not positive definite. Neither comparison holds for NaN.
+        if not (rz <= _SETTLED * first and (rz > 0 or first == 0)):
+            _factorise_and_solve(A, Y, x, cells, columns, w, v, other, gram, ridge[row], rhs[row])
         for f in range(k):
             out[row, f] = x[f]
 

@@ -122,12 +122,17 @@ class ScipyBackend:
         rhs: Floats,
         start: Floats,
         n_steps: int | None = None,
+        *,
+        near: bool = False,
     ) -> Floats:
         """Solve the normal equations of each row, exactly or by some conjugate gradient steps."""
         k = other.shape[1]
         some: Callable[..., None]
         arguments: tuple[Any, ...]
-        if n_steps is None:
+        if n_steps is None and near and start.dtype == np.float32:
+            out, some, work = start.copy(), _kernels.row_update, 40 * k
+            arguments = (other, gram, ridge, rhs, out)
+        elif n_steps is None:
             out, some, work = np.empty_like(start), _kernels.row_cholesky, k * k
             arguments = (other, gram, ridge, rhs, out)
         else:

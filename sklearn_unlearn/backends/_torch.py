@@ -105,6 +105,8 @@ class TorchBackend:
         rhs: Tensor,
         start: Tensor,
         n_steps: int | None = None,
+        *,
+        near: bool = False,
     ) -> Tensor:
         """Solve the normal equations of each row, exactly or by some conjugate gradient steps."""
         problem = self._problem(cells, other, gram, ridge, rhs)

@@ -151,7 +151,7 @@ def _sweep(
     if wanted is not None:
         solver = solver.tilted(lambda rows: wanted[np.searchsorted(support, rows)])
     sides = (users, items, users, items) if len(users) and len(items) else (users, items)
-    return solver.sweep(theta, sums, *sides)
+    return solver.sweep(theta, sums, *sides, near=True)
 
 
 def _status(rounds: int, tilted: bool) -> str:

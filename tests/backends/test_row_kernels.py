@@ -181,6 +181,49 @@ def test_neighbour_change_is_the_difference_of_two_gradients(seed, dtype):
     assert_allclose(out, gradient(new) - gradient(old), rtol=1e-9, atol=1e-9)
 
 
+# -- rows that move little ----------------------------------------------------------------------
+@pytest.mark.parametrize("k", [0, 1, 5, 24])
+def test_a_change_is_found_to_five_digits_in_single_precision(k):
+    problem = rows(k, k, "float32", [*N_CELLS, 40, 200], n_columns=210)
+    exact = problem.solution()
+    step = 1e-3 * np.random.default_rng(0).standard_normal(exact.shape)
+    problem.start = (exact + step).astype(np.float32)
+    out = ScipyBackend().row_solve(*problem.arguments, near=True)
+    rounding = np.spacing(np.abs(exact).max(initial=1e-9).astype(np.float32))
+    assert np.abs(out - exact).max(initial=0) <= 1e-4 * np.abs(step).max(initial=0) + rounding
+    still = problem.start = exact.astype(np.float32)
+    again = ScipyBackend().row_solve(*problem.arguments, near=True)
+    assert np.abs(again - still).max(initial=0) <= rounding
+
+
+def test_in_double_precision_near_is_exact():
+    problem = rows(3)
+    assert_array_equal(
+        ScipyBackend().row_solve(*problem.arguments, near=True),
+        ScipyBackend().row_solve(*problem.arguments),
+    )
+
+
+def test_where_steps_do_not_suffice_a_row_is_factorised():
+    problem = rows(2, 24, "float32", [24] * 4, n_columns=60)
+    # Forty times as many digits as the steps can take: conditioned like 1e7.
+    scales = np.logspace(0, -3.5, 24)
+    problem.other = (problem.other * scales).astype(np.float32)
+    problem.gram = problem.gram * np.outer(scales, scales) * 1e-3
+    problem.ridge[:] = 1e-9
+    exact = ScipyBackend().row_solve(*problem.arguments)
+    assert_array_equal(ScipyBackend().row_solve(*problem.arguments, near=True), exact)
+
+
+def test_a_row_without_a_solution_is_nan_also_where_it_is_near():
+    problem = rows(4, dtype="float32")
+    problem.ridge[2] = -1e3
+    problem.start[4] = np.nan
+    out = ScipyBackend().row_solve(*problem.arguments, near=True)
+    assert np.isnan(out[2]).all()
+    assert_array_equal(out[4], ScipyBackend().row_solve(*problem.arguments)[4])
+
+
 # -- threads -----------------------------------------------------------------------------------
 def test_threads_do_not_change_a_bit(monkeypatch, dtype):
     monkeypatch.setattr(_scipy, "_MIN_WORK", 0)
@@ -190,6 +233,8 @@ def test_threads_do_not_change_a_bit(monkeypatch, dtype):
     for n_steps in (None, 2):
         alone = one.row_solve(*problem.arguments, n_steps=n_steps)
         assert_array_equal(three.row_solve(*problem.arguments, n_steps=n_steps), alone)
+    near = one.row_solve(*problem.arguments, near=True)
+    assert_array_equal(three.row_solve(*problem.arguments, near=True), near)
     alone = one.row_residual(*problem.arguments)
     assert_array_equal(three.row_residual(*problem.arguments), alone)
 

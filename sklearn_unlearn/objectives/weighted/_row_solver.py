@@ -61,9 +61,11 @@ class WeightedRows:
         sums: tuple[Array, ...],
         *sides: NDArray[np.int64],
         n_steps: int | None = None,
+        near: bool = False,
     ) -> tuple[Array, ...]:
         """Solve the rows of one side after the other, in place; see `sweep`."""
-        return sweep(self.objective, theta, sums, *sides, tilt=self.c_of, n_steps=n_steps)
+        options: dict[str, Any] = {"tilt": self.c_of, "n_steps": n_steps, "near": near}
+        return sweep(self.objective, theta, sums, *sides, **options)
 
     def solve_users(self, items: Floats, gram_of_items: Floats) -> Floats:
         """Exact rows of all users, given the items and their Gram matrix: fold-in."""

@@ -111,12 +111,13 @@ class RowProblem:
         sums: tuple[Array, ...],
         tilt: Array | None = None,
         n_steps: int | None = None,
+        near: bool = False,
     ) -> Array:
         """Rows at which the gradient is `tilt`, or some conjugate gradient steps towards them."""
         start = theta[twin(self, "rows", theta)]
         rhs = _zeros_like(start) if tilt is None else tilt / twin(self, "scale", tilt)
         equations = self._equations(theta, sums)
-        return self.backend.row_solve(*equations, rhs, start, n_steps)
+        return self.backend.row_solve(*equations, rhs, start, n_steps, near=near)
 
     def gradient(self, theta: Array, sums: tuple[Array, ...]) -> Array:
         """Gradient of the rows, in double precision."""
@@ -269,6 +270,7 @@ def sweep(
     *sides: NDArray[np.int64],
     tilt: Callable[[NDArray[np.int64]], Floats] | None = None,
     n_steps: int | None = None,
+    near: bool = False,
 ) -> tuple[Array, ...]:
     """Solve rows of one side after the other, in place.
 
@@ -294,6 +296,9 @@ def sweep(
     n_steps : int or None, default=None
         Conjugate gradient steps a row; None solves exactly.
 
+    near : bool, default=False
+        Whether the rows move little: in single precision, five digits of the change will do.
+
     Returns
     -------
     sums : tuple of ndarray
@@ -302,7 +307,7 @@ def sweep(
     m, g = objective.layout.n_users, objective.user_weights
     table, own_sums = _on_device(objective, theta, sums)
     if table is not theta:
-        own_sums = sweep(objective, table, own_sums, *sides, tilt=tilt, n_steps=n_steps)
+        own_sums = sweep(objective, table, own_sums, *sides, tilt=tilt, n_steps=n_steps, near=near)
         moved = np.concatenate([np.empty(0, np.int64), *sides])
         theta[moved] = to_numpy(table[like(table, moved)])
         return tuple(to_numpy(one) for one in own_sums)
@@ -318,7 +323,7 @@ def sweep(
         for part in chunked(objective, rows):
             own = None if tilt is None else like(theta, tilt(part))
             problem, places = row_problem(objective, part), like(theta, part)
-            new = problem.solve(theta, sums, own, n_steps)
+            new = problem.solve(theta, sums, own, n_steps, near)
             if not whole:
                 weights = None if g is None or of_items else like(theta, g[part])
                 change += gram_change(theta[places], new, weights)
