@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -220,18 +221,20 @@ def test_without_typer_the_extra_is_named(monkeypatch, capsys):
     assert "sklearn-unlearn[audit]" in capsys.readouterr().err
 
 
-def test_the_commands_of_the_guide_run(tmp_path, monkeypatch, capsys):
-    page = Path(__file__).parents[2] / "docs/user_guide/command_line.md"
+@pytest.mark.parametrize("name, count", [("docs/user_guide/command_line.md", 10), ("README.md", 6)])
+def test_the_commands_of_the_pages_run(name, count, tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parents[2] / name
     rng = random.Random(0)
     lines = ["user,item,rating"]
     for user in range(30, 90):
         lines += [f"{user},i{item},{rng.randint(1, 5)}" for item in rng.sample(range(30), 9)]
     (tmp_path / "events.csv").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)
-    commands = [line[18:] for line in page.read_text(encoding="utf-8").splitlines()
-                if line.startswith("$ sklearn-unlearn ")]  # fmt: skip
-    assert len(commands) == 10
+    lines = page.read_text(encoding="utf-8").splitlines()
+    found = [re.match(r"(?:\$ )?sklearn-unlearn (.*)", line) for line in lines]
+    commands = [one[1] for one in found if one]
+    assert len(commands) == count
     for command in commands:
         assert main(shlex.split(command)) == 0, command
     shown = capsys.readouterr().out
-    assert "forgotten" in shown and "residual-bounded" in shown
+    assert "residual-bounded" in shown and "verified        True" in shown
