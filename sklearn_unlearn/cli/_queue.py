@@ -205,8 +205,8 @@ def _certify(entries: list[dict[str, Any]], key: Any, scope: str, folder: Path) 
     """Write a certificate of each entry of a deletion, as JSON and as a page; count them."""
     count = 0
     for entry in entries:
-        if entry["action"] != "forget":
-            continue
+        if entry["action"] != "forget" or entry["outcome"] != "forgotten":
+            continue  # of a request of which nothing was found there is nothing to certify
         made = DeletionCertificate.from_entry(entry, key=key, scope=scope)
         name = f"certificate-{entry['sequence']:06d}"
         (folder / f"{name}.json").write_text(made.to_json(), encoding="utf-8")

@@ -99,6 +99,14 @@ def test_from_a_request_to_a_verified_certificate(shop):
     assert digest_of(load(backup)) == digest_of(load(shop.model))
 
 
+def test_a_request_of_which_nothing_is_held_is_done_and_not_certified(shop):
+    for user in (142, 7):
+        shop.run("submit", shop.store, "--user", user, "--id-type", "int")
+    told = shop.flush("--certificates", shop.folder, "--signing-key", shop.folder / "signer")
+    assert (told["n_requests"], told["n_not_found"], told["certificates"]) == (2, 1, 1)
+    assert shop.json("status", shop.store) == []
+
+
 def test_forget_at_once_is_the_model_that_never_knew(shop):
     before = digest_of(load(shop.model))
     counts = shop.json("forget", shop.model, "--user", 107, "--item", "i3", "--dry-run")
