@@ -11,7 +11,7 @@ __all__ = ["COMMANDS", "entry_point", "main"]
 #: Names of the commands.
 COMMANDS = (
     *("fit", "recommend", "forget", "key", "submit", "status", "cancel", "flush", "replay"),
-    *("verify", "ledger", "residue", "demo"),
+    *("verify", "ledger", "certify", "residue", "demo"),
 )
 
 

@@ -16,6 +16,7 @@ from sklearn_unlearn.audit import (
     verify,
     verify_ledger,
 )
+from sklearn_unlearn.cli._certificates import Scope, SigningKey, certify_entries, signer_of
 from sklearn_unlearn.cli._options import (
     Items,
     Json,
@@ -77,6 +78,27 @@ def ledger(
     return VERIFIED if result.valid else NOT_VERIFIED
 
 
+def certify(
+    store: StoreUrl,
+    folder: Annotated[Path, typer.Argument(help="Where the certificates go.")],
+    signing_key: SigningKey = None,
+    scope: Scope = "the model",
+    sequence: Annotated[
+        int | None, typer.Option(help="Number of an entry of the ledger; all without.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write certificates of deletions that are in the ledger: later, or again."""
+    if signing_key is None:
+        raise ValueError(
+            "--signing-key was not given; expected the file of a key. Make one by "
+            "`sklearn-unlearn key --signing FILE`."
+        )
+    key, found = signer_of(folder, signing_key), Ledger(store)
+    entries = found.entries() if sequence is None else [found.entry(sequence)]
+    show({"certificates": certify_entries(entries, key, scope, folder)}, as_json)
+
+
 def residue(
     before: Annotated[Path, typer.Argument(help="Snapshot from before the request.")],
     artefacts: Annotated[list[Path], typer.Argument(help="Files and folders to search.")],
@@ -105,4 +127,4 @@ def _head(text: str) -> tuple[int, str]:
     return int(number), digest
 
 
-COMMANDS = (verify_, ledger, residue)
+COMMANDS = (verify_, ledger, certify, residue)

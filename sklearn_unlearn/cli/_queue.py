@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from sklearn_unlearn.audit import (
-    DeletionCertificate,
     DeletionQueue,
     DeletionService,
     RequestStatus,
     replay,
 )
+from sklearn_unlearn.cli._certificates import Scope, SigningKey, certify_entries, signer_of
 from sklearn_unlearn.cli._options import (
     Before,
     Categories,
@@ -121,17 +121,13 @@ def flush(
     certificates: Annotated[
         Path | None, typer.Option(help="Folder for a signed certificate of each request.")
     ] = None,
-    signing_key: Annotated[
-        Path | None, typer.Option(help="File that signs them; see `key --signing`.")
-    ] = None,
-    scope: Annotated[
-        str, typer.Option(help="What the deletion covered, for the certificates.")
-    ] = "the model",
+    signing_key: SigningKey = None,
+    scope: Scope = "the model",
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Forget all that is pending in one batch, and replace the snapshot."""
-    signer = _signer(certificates, signing_key)
+    signer = signer_of(certificates, signing_key)
     with DeletionService(load_model(model), store, model, key=key_of(key_file)) as service:
         if dry_run:
             pending = service.pending()
@@ -145,7 +141,7 @@ def flush(
         told = fields.pop("report") or {}
         fields |= {name: told.get(name) for name in ("guarantee", "residual", "status")}
     if signer is not None and certificates is not None:
-        fields["certificates"] = _certify(entries, signer, scope, certificates)
+        fields["certificates"] = certify_entries(entries, signer, scope, certificates)
     show(fields, as_json)
     if report.busy:
         say("another process is flushing; nothing was done here")
@@ -183,36 +179,6 @@ def _listed(statuses: list[RequestStatus]) -> list[dict[str, Any]]:
         for name in ("received", "due", "finished"):
             row[name] = None if row[name] is None else f"{row[name]:%Y-%m-%dT%H:%M:%SZ}"
     return rows
-
-
-def _signer(folder: Path | None, file: Path | None) -> Any:
-    """Return the key that signs; folder and key belong together."""
-    from sklearn_unlearn.audit import load_signing_key
-
-    if (folder is None) != (file is None):
-        raise ValueError(
-            "one of --certificates and --signing-key was given; expected both or none. Make a key "
-            "by `sklearn-unlearn key --signing FILE`."
-        )
-    if folder is None or file is None:
-        return None
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder '{folder}'; expected one. Make it first.")
-    return load_signing_key(file.read_text(encoding="ascii"))
-
-
-def _certify(entries: list[dict[str, Any]], key: Any, scope: str, folder: Path) -> int:
-    """Write a certificate of each entry of a deletion, as JSON and as a page; count them."""
-    count = 0
-    for entry in entries:
-        if entry["action"] != "forget" or entry["outcome"] != "forgotten":
-            continue  # of a request of which nothing was found there is nothing to certify
-        made = DeletionCertificate.from_entry(entry, key=key, scope=scope)
-        name = f"certificate-{entry['sequence']:06d}"
-        (folder / f"{name}.json").write_text(made.to_json(), encoding="utf-8")
-        (folder / f"{name}.html").write_text(made.to_html(), encoding="utf-8")
-        count += 1
-    return count
 
 
 COMMANDS = (submit, status, cancel, flush, replay_)

@@ -85,6 +85,13 @@ def test_from_a_request_to_a_verified_certificate(shop):
     certificate.write_bytes(certificate.read_bytes().replace(b'"exact"', b'"refit"'))
     assert not shop.json("verify", certificate, *public, code=1)["verified"]
 
+    again = shop.folder / "again"
+    again.mkdir()
+    signing = "--signing-key", shop.folder / "signer"
+    assert shop.json("certify", shop.store, again, *signing)["certificates"] == 1
+    assert shop.json("certify", shop.store, again, *signing, "--sequence", 1)["certificates"] == 0
+    assert shop.json("verify", again / certificate.name, *public)["verified"]
+
     actions = [one["action"] for one in shop.json("ledger", shop.store)]
     assert actions == ["suppress", "forget"]
     head = shop.json("ledger", shop.store, "--verify")["head"]
@@ -171,6 +178,8 @@ REFUSED = [
     (["ledger", "{store}", "--verify", "--head", "7"], "--head is no number and hash"),
     (["verify", "{folder}/key", "--public-key", "{folder}/key"], "key"),
     (["key", "{folder}/key"], "exists"),
+    (["certify", "{store}", "{folder}"], "--signing-key was not given"),
+    (["certify", "{store}", "{folder}/no", "--signing-key", "x"], "there is no folder"),
     (["nope"], "No such command"),
     (["fit"], "Missing argument"),
 ]
