@@ -254,7 +254,7 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
             state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
             _slack=outcome.slack,
-            _fit_work=problem.refit_cost * retained.n_interactions,
+            _fit_work=problem.refit_cost * max(retained.n_interactions, 1),
             converged_=outcome.converged,
             gradient_norm_=outcome.bound,
             forget_report_=report_of(

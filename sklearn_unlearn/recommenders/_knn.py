@@ -160,7 +160,7 @@ class ItemKNN(ClosedFormModel):
             return {}
         if self._settings()[0].counts_items:
             return self._learn(data)
-        return _to_attributes(grown(self._found(), data.n_items))
+        return _to_attributes(grown(self._found(), data.n_items, self.n_neighbors))
 
     def _found(self) -> Neighborhoods:
         return Neighborhoods(self.item_similarity_, self._floors, self._item_scales, self._all_ones)

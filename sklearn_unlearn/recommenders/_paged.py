@@ -243,7 +243,7 @@ class PagedFactors:
             "item_factors_": items,
             "_sums": outcome.sums,
             "_slack": min(outcome.slack, 0.0),
-            "_fit_work": problem.refit_cost * retained.n_interactions,
+            "_fit_work": problem.refit_cost * max(retained.n_interactions, 1),
             "converged_": outcome.converged,
             "gradient_norm_": outcome.bound,
             "forget_report_": report_of(outcome, request, saturated=_uses_all_columns(items)),

@@ -439,6 +439,21 @@ def test_values_that_are_not_one_come_to_those_that_are():
     assert (model.item_similarity_ != refit.item_similarity_).nnz == 0
 
 
+def test_lists_that_held_every_item_have_room_for_those_that_come():
+    X = data_of("knn")[:8, :4]
+    model = ItemKNN(n_neighbors=6).fit(X).learn([[0, 5], [1, 4], [1, 5]])
+    Y = np.pad(X, ((0, 0), (0, 2)))
+    Y[[0, 1, 1], [5, 4, 5]] = 1
+    refit = ItemKNN(n_neighbors=6).fit(Y)
+    assert_array_equal(model.item_similarity_.toarray(), refit.item_similarity_.toarray())
+    for cell in np.argwhere(Y):  # and every later request finds it so
+        left = Y.copy()
+        left[tuple(cell)] = 0
+        after = copy.copy(model).forget([cell]).item_similarity_.toarray()
+        refit = ItemKNN(n_neighbors=6).fit(left)
+        assert_array_equal(after, refit.item_similarity_.toarray())
+
+
 def test_a_subspace_is_corrected():
     X = make_interactions(400, 200, feedback="implicit", random_state=0).toarray()
     cell = tuple(np.argwhere(X == 0)[500])
@@ -464,6 +479,24 @@ def test_an_unfinished_model_that_knew_nothing_is_fitted():
     assert not model.user_factors_.any()
     model.learn(sparse.csr_array(X))
     assert_allclose(scores_of(model), scores_of(refit), atol=1e-6)
+
+
+@pytest.mark.parametrize("in_pages", [False, True])
+@pytest.mark.filterwarnings("ignore::sklearn_unlearn.exceptions.NotConvergedWarning")
+def test_a_model_that_knew_nothing_still_knows_what_a_fit_costs(in_pages, monkeypatch):
+    X = data_of("als")
+    if in_pages:
+        monkeypatch.setattr(_derived_tables, "_PAGE_USERS", 7)
+        monkeypatch.setattr(_derived_tables, "_WORTH_PAGES", 0)
+        monkeypatch.setattr(_paged, "_PAGE_ROWS", 9)
+        monkeypatch.setattr(_paged, "_WORTH_PAGES", 0)
+    model = model_of("als").set_params(max_iter=0, n_sweeps=5).fit(X)
+    twin = copy.deepcopy(model)
+    model.forget(users=np.arange(N_USERS)).learn(sparse.csr_array(X))
+    cell = np.argwhere(X)[:1]
+    reports = [one.forget(cell).forget_report_ for one in (model, twin)]
+    assert reports[0].n_steps == reports[1].n_steps > 1
+    assert reports[0].guarantee != "one-step"
 
 
 @pytest.mark.parametrize("name", ["bpr", "graph, bpr"])

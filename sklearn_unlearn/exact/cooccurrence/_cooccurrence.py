@@ -191,7 +191,7 @@ def find_again(
     return new, len(changed)
 
 
-def grown(old: Neighborhoods, n_items: int) -> Neighborhoods:
+def grown(old: Neighborhoods, n_items: int, n_neighbors: int) -> Neighborhoods:
     """Return the same lists beside those of more items, which are similar to none.
 
     Parameters
@@ -201,6 +201,9 @@ def grown(old: Neighborhoods, n_items: int) -> Neighborhoods:
 
     n_items : int
         How many items there are then.
+
+    n_neighbors : int
+        As in `find_all`.
 
     Returns
     -------
@@ -214,6 +217,8 @@ def grown(old: Neighborhoods, n_items: int) -> Neighborhoods:
     floors, scales = (
         np.append(one, np.zeros(more, one.dtype)) for one in (old.floors, old.item_scales)
     )
+    if len(old.floors) < n_neighbors and more:
+        floors[:] = 0  # a list of all items was full: there is room for another now
     return replace(old, similarity=similarity, floors=floors, item_scales=scales)
 
 
