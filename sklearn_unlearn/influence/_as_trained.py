@@ -251,6 +251,7 @@ def _sweep_as_fit(
         theta=theta,
         sums=sums,
         left=left,
+        unseen=objective.tilt_norm,
         n_steps=progress.n_steps + n_sweeps,
         n_products=n_products,
         n_passes=passes,

@@ -100,7 +100,10 @@ def empty_rows(problem: ForgetProblem, progress: Progress, rules: Rules) -> Prog
     theta[emptied] = problem.objective.layout.empty_rows(emptied)
     progress = replace(progress, objective=minimized(problem, rules), theta=theta, settled=settled)
     woken = problem.woken_rows()
-    return _solve_woken(problem, progress, rules, woken) if len(woken) else progress
+    if len(woken):
+        progress = _solve_woken(problem, progress, rules, woken)
+    # Rows that moved are in the sums as they were.
+    return replace(progress, sums=()) if len(emptied) or len(woken) else progress
 
 
 def _solve_woken(

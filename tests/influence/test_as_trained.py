@@ -312,3 +312,26 @@ def test_by_default_a_tenth_is_accepted_where_the_budget_ends_and_no_more_where_
     ):
         strict.forget(users=[7])
     assert strict.forget_report_.guarantee == "one-step"
+
+
+@pytest.mark.parametrize("max_cost", [1e-3, 1.0])
+@pytest.mark.parametrize("request_", ["pairs", "item", "user of nobody"])
+def test_what_the_model_keeps_is_of_the_rows_it_has(request_, max_cost):
+    data = X.toarray()
+    data[5] = 0
+    model = ALS(8, alpha=10.0, regularization=20.0, max_iter=0, random_state=0).fit(data)
+    model.set_params(unlearner=AsTrainedUnlearner(max_cost=max_cost, scope="all"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        if request_ == "pairs":
+            model.forget(np.argwhere(data)[::9])
+        elif request_ == "item":
+            model.forget(items=[int(data.sum(axis=0).argmax())])
+        else:
+            model.learn([[5, item] for item in range(0, 80, 2)])
+    objective = model._make_objective(model._interactions)
+    theta = np.vstack([model.user_factors_, model.item_factors_])
+    for kept, own in zip(model._sums, objective.sums(theta), strict=True):
+        np.testing.assert_allclose(kept, own, rtol=1e-9, atol=1e-9)
+    # What training left is still there, and a later request is to know of it.
+    assert objective.gradient_norm(theta) <= model.gradient_norm_ * (1 + 1e-9)
