@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy import special
 
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._interactions import concatenate_ranges
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = [
     "Array",

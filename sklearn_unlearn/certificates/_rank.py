@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn_unlearn.certificates._base import Certifiable
 from sklearn_unlearn.solvers._extremal import Attempt, lowest_eigenpairs, top_singular
 from sklearn_unlearn.solvers._newton import NewtonResult, NewtonSettings, newton
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = [
     "EXCESS",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.solvers import NewtonResult, NewtonSettings, Status
 from sklearn_unlearn.utils._interactions import rows_of, sorted_union
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = [
     "ForgetOutcome",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -21,6 +20,7 @@ from sklearn_unlearn.utils._interactions import (
     rows_of,
     sorted_union,
 )
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = [
     "Cells",

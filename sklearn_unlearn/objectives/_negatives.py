@@ -8,7 +8,6 @@ that the user has met is no negative: it stays in its place and does not count.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from sklearn_unlearn.utils._interactions import (
     sorted_union,
 )
 from sklearn_unlearn.utils._random import hashed_bits
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["GroupedPattern", "draw_groups", "negatives_of", "restrict_groups"]
 

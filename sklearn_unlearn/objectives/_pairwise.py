@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -37,6 +36,7 @@ from sklearn_unlearn.objectives._negatives import (
     restrict_groups,
 )
 from sklearn_unlearn.utils._interactions import concatenate_ranges
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["PairwiseEvaluation", "PairwiseObjective"]
 
@@ -162,7 +162,7 @@ class PairwiseObjective(LossObjective):
     # -- terms of the convex problem, see `LossObjective`: NumPy, of the draws that count --------
     # Fields elsewhere, computed here: mypy has no word for what may be either.
     @cached_property
-    def weights(self) -> Floats:  # type: ignore[override]
+    def weights(self) -> Floats:
         """Weight of each negative, shape (n_negatives_that_count,)."""
         return self.backend.to_numpy(self.pair_weights)[self.counted]
 
@@ -227,7 +227,7 @@ class PairwiseObjective(LossObjective):
 
     @cached_property
     def _item_counts(self) -> NDArray[np.int64]:
-        """Groups that each item is part of, counted as often as it is in one."""
+        """Count the groups that each item is part of, as often as it is in one."""
         return np.bincount(self.pattern.indices, minlength=self.layout.n_items)
 
     def partners_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:

@@ -14,7 +14,6 @@ pattern, R and W:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,7 @@ from sklearn_unlearn.objectives._cells import (
     row_multiples,
 )
 from sklearn_unlearn.objectives._losses import LOSSES, Loss, step_length
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["PointwiseObjective"]
 

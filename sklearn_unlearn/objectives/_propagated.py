@@ -14,7 +14,6 @@ Pi is linear, so the Hessian is exact through the graph.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives._base import Evaluation, FactorObjective, Layout
 from sklearn_unlearn.objectives._cells import Ridge, SparseObjective
 from sklearn_unlearn.objectives._propagation import Propagation
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["PropagatedEvaluation", "PropagatedObjective"]
 

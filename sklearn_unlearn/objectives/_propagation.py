@@ -16,7 +16,6 @@ the inner product that counts c times too; `adjoint` is its transpose.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.backends import Array, Backend, Pattern, cast, copy_of
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["Propagation"]
 

@@ -14,7 +14,6 @@ gradient is none that a step can reduce, so it is projected out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn.backends import Array, cast, inner, like, to_numpy
 from sklearn_unlearn.objectives._base import Evaluation, Layout, Objective, RowSolver
 from sklearn_unlearn.solvers import HorizontalProjector, rotate_columns
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["TiltedEvaluation", "TiltedObjective"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -23,6 +24,7 @@ from sklearn_unlearn.exceptions import NotFiniteError
 
 __all__ = [
     "blas_threads",
+    "cached_property",
     "finite_scores",
     "is_finite",
     "lock_of",
@@ -63,6 +65,38 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_hold_compiler, after_in_parent=_release_compiler, after_in_child=_renew_locks
     )
+
+
+T = TypeVar("T")
+
+
+class cached_property(functools.cached_property[T]):
+    """A property that is computed once, without a lock.
+
+    That of `functools` holds one lock for all instances of a class until Python 3.12: a process
+    that is forked meanwhile waits for it without end, and threads wait for each other. Here two
+    threads may compute the same value, and the first is kept.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.utils._verbs import cached_property
+    >>> class Table:
+    ...     @cached_property
+    ...     def total(self):
+    ...         print("counted")
+    ...         return 3
+    >>> table = Table()
+    >>> table.total + table.total
+    counted
+    6
+    """
+
+    if not TYPE_CHECKING:  # the types are those of functools
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any:
+            if instance is None:
+                return self
+            return instance.__dict__.setdefault(self.attrname, self.func(instance))
 
 
 def lock_of(model: Any) -> Any:

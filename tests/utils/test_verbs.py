@@ -2,15 +2,20 @@
 
 import multiprocessing
 import os
+import re
+import signal
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 
+import sklearn_unlearn
 from sklearn_unlearn import ItemKNN
+from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.metrics import make_forget_scorer
 from sklearn_unlearn.utils import _verbs
-from sklearn_unlearn.utils._verbs import lock_of, restored_on_failure
+from sklearn_unlearn.utils._verbs import cached_property, lock_of, restored_on_failure
 
 X = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
 
@@ -83,6 +88,43 @@ def test_a_fork_waits_for_the_compiler():
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert global_compiler_lock._lock.acquire(timeout=5)
     global_compiler_lock._lock.release()
+
+
+def test_a_fork_waits_for_no_property_that_another_thread_computes():
+    taken, done = threading.Event(), threading.Event()
+
+    class Table:
+        def __init__(self, wait):
+            self.wait = wait
+
+        @cached_property
+        def total(self):
+            if self.wait:
+                taken.set()
+                done.wait(60)
+            return 3
+
+    thread = threading.Thread(target=lambda: Table(True).total)
+    thread.start()
+    taken.wait(60)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(5)  # kills a child that waits
+        os._exit(0 if Table(False).total == 3 else 1)
+    done.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_no_module_takes_the_property_with_a_lock():
+    assert isinstance(ForgetProblem._touched, cached_property)
+    package = Path(sklearn_unlearn.__file__).parent
+    users = [
+        path
+        for path in package.rglob("*.py")
+        if re.search(r"from functools import .*cached_property", path.read_text(encoding="utf-8"))
+    ]
+    assert users == []
 
 
 def test_the_parent_keeps_its_locks():

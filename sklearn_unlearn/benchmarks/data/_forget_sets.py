@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sklearn_unlearn.utils._interactions import rows_of
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["REQUESTS", "Request", "make_request"]
 

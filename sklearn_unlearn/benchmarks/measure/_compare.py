@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from sklearn_unlearn.benchmarks.methods._settings import WarmRefit, takes_unlear
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.metrics import remaining_gap, top_k_overlap
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["MAX_GAP", "Plan", "Trial"]
 
@@ -153,7 +153,7 @@ class Trial:
 
     @cached_property
     def reference(self) -> Any:
-        """The target: a cold refit from a seed of its own, to a tight tolerance."""
+        """Make the target: a cold refit from a seed of its own, to a tight tolerance."""
         tol = None if self._fit_tol is None else _REFERENCE_TOL
         return self._refit(tol, self.plan.seed + 2).result
 

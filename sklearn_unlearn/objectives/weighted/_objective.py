@@ -21,7 +21,6 @@ with ``W(V) = w * (<V_P, Q> + <P, V_Q>)``, and likewise for the items.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -51,6 +50,7 @@ from sklearn_unlearn.objectives._cells import (
 )
 from sklearn_unlearn.objectives.weighted._row_solver import WeightedRows
 from sklearn_unlearn.utils._pages import Pages, whole
+from sklearn_unlearn.utils._verbs import cached_property
 
 __all__ = ["WeightedEvaluation", "WeightedObjective"]
 
