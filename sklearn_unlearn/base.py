@@ -30,10 +30,10 @@ from sklearn_unlearn._forget_request import ForgetRequest, validate_forget_reque
 from sklearn_unlearn._learning import LearnMixin
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
-from sklearn_unlearn.utils._data_warnings import looks_like_events, warn_of_data
+from sklearn_unlearn.utils._data_warnings import warn_of_events
 from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
-from sklearn_unlearn.utils._ranking import best_items
+from sklearn_unlearn.utils._ranking import best_items, scores_of_pairs
 from sklearn_unlearn.utils._state import refuse_loaded
 from sklearn_unlearn.utils._tags import Tags, with_forget_tags
 from sklearn_unlearn.utils._validation import as_pairs, as_positions, check_n_items, refuse_masked
@@ -54,6 +54,7 @@ __all__ = [
     "RecommenderMixin",
     "validate_forget_request",
 ]
+
 
 # Scores are made for so many cells at a time: 32 MiB in float64.
 CELLS_AT_ONCE = 2**22
@@ -370,25 +371,14 @@ class RecommenderMixin(_InteractionsMixin):
         return self._score_rows(self._interactions.rows_of_users(users))
 
     def _score_pairs(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
-        rows, place = np.unique(users, return_inverse=True)
-        scores = np.empty(len(users), np.float64)
         step = max(1, CELLS_AT_ONCE // self._interactions.n_items)
-        for start in range(0, len(rows), step):
-            here = np.flatnonzero((place >= start) & (place < start + step))
-            chunk = self._score_users(rows[start : start + step])
-            scores[here] = chunk[place[here] - start, items[here]]
-        return scores
+        return scores_of_pairs(self._score_users, users, items, step)
 
     # -- validation --------------------------------------------------------------------------------
     def _check_training_data(self, X: Any, sample_weight: ArrayLike | None = None) -> Interactions:
         """Validate the arguments of ``fit``, set ``n_features_in_``, return a private copy."""
         X = self._validate_matrix(X, reset=True)
-        if looks_like_events(X, getattr(self, "feature_names_in_", None)):
-            warn_of_data(
-                f"X of shape {X.shape} looks like a table of events, with users and items in its "
-                "columns; expected a matrix of shape (n_users, n_items). Turn events into one with "
-                "InteractionEncoder, first step of a make_recommender_pipeline."
-            )
+        warn_of_events(X, getattr(self, "feature_names_in_", None))
         refuse_masked(sample_weight, "sample_weight")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(

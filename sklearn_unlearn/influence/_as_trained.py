@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._influence import InfluenceUnlearner
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
 from sklearn_unlearn.influence._stages import (
     SWEEP,
+    Rules,
     budget_of,
     empty_rows,
     fall_back,
@@ -189,7 +190,7 @@ class AsTrainedUnlearner(BaseEstimator):
         progress = _sweep_as_fit(problem, progress, rules, planned)
         if progress.why:
             progress = fall_back(problem, progress, rules)
-        return progress.outcome(problem, rules)
+        return progress.outcome(problem, rules.method)
 
     def moves_touched_rows_alone(self, problem: ForgetProblem) -> bool:
         """Tell whether a request moves the rows that lose an interaction, and no others.

@@ -10,9 +10,10 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._local import solve_locally
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
 from sklearn_unlearn.influence._pruned import solve_pruned
 from sklearn_unlearn.influence._stages import (
+    Rules,
     Stage,
     budget_of,
     certify_globally,
@@ -183,7 +184,7 @@ class InfluenceUnlearner(BaseEstimator):
             progress = progress.at_point_of(best)
         for stage in (fall_back, complete_rank, certify_globally):
             progress = stage(problem, progress, rules)
-        return progress.outcome(problem, rules)
+        return progress.outcome(problem, rules.method)
 
     def _solves(self, problem: ForgetProblem) -> tuple[Stage, ...]:
         """Stages that solve: each starts where the one before it ended."""

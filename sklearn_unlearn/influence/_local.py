@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetProblem, Progress
 from sklearn_unlearn.influence._slack import slack_after
+from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.solvers import NewtonResult, Status, newton
 from sklearn_unlearn.utils._interactions import sorted_union

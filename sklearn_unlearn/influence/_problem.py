@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
-from sklearn_unlearn.solvers import NewtonResult, NewtonSettings, Status
+from sklearn_unlearn.solvers import NewtonResult, Status
 from sklearn_unlearn.utils._interactions import rows_of, sorted_union
 from sklearn_unlearn.utils._verbs import cached_property
 
@@ -19,7 +19,6 @@ __all__ = [
     "ForgetOutcome",
     "ForgetProblem",
     "Progress",
-    "Rules",
     "Unlearner",
 ]
 
@@ -280,61 +279,6 @@ class Unlearner(Protocol):
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What the parameters of a strategy say to its stages.
-
-    Parameters
-    ----------
-    method : str
-        Name of the strategy in reports.
-
-    tol : float or None
-        Share of the gradient that may be left; None promises nothing.
-
-    correct_residual : bool or "auto"
-        Whether what training left over is to stay.
-
-    on_failure : {"refit", "warn", "raise"}
-        What to do if `tol` is not met.
-
-    settings : NewtonSettings
-        How Newton's method iterates.
-
-    certify : bool, default=False
-        Whether the outcome is checked for global optimality.
-
-    max_share : float, default=0.25
-        Share of the interactions beyond which a local solve costs more than it saves.
-
-    budget : float, default=inf
-        Passes over the interactions at most.
-
-    accept : float, default=0.0
-        Share of the gradient that is good enough where `tol` is out of reach.
-    """
-
-    method: str
-    tol: float | None
-    correct_residual: bool | str
-    on_failure: str
-    settings: NewtonSettings = field(default_factory=NewtonSettings)
-    certify: bool = False
-    max_share: float = 0.25
-    budget: float = np.inf
-    accept: float = 0.0
-
-    def afford(self, progress: Progress, settings: NewtonSettings | None = None) -> NewtonSettings:
-        """How Newton's method iterates on what is left of the budget."""
-        return replace(settings or self.settings, max_products=self.budget - progress.n_passes)
-
-    def keeps_leftover(self, problem: ForgetProblem) -> bool:
-        """Whether what was left over from training is to stay, whatever the request."""
-        if self.correct_residual == "auto":
-            return not problem.converged
-        return bool(self.correct_residual)
-
-
-@dataclass(frozen=True)
 class Progress:
     """Where a request stands.
 
@@ -464,15 +408,15 @@ class Progress:
         norms = self.first, self.left
         return NewtonResult(self.theta, np.nan, norms, 0, 0, Status.CONVERGED, self.met)
 
-    def outcome(self, problem: ForgetProblem, rules: Rules) -> ForgetOutcome:
-        """Say what was done."""
+    def outcome(self, problem: ForgetProblem, method: str) -> ForgetOutcome:
+        """Say what was done, by the strategy of that name unless a stage has named another."""
         met = "residual-bounded" if self.met else "one-step"
         n_rows = self.n_rows_updated
         if n_rows is None:
             n_rows = problem.count_changed(self.theta, self.support)
         return ForgetOutcome(
             theta=self.theta,
-            method=self.method or rules.method,
+            method=self.method or method,
             guarantee=self.guarantee or met,
             status=self.status,
             n_steps=self.n_steps,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
 
 __all__ = ["RefitUnlearner", "refit"]
 
@@ -48,7 +48,7 @@ class RefitUnlearner(BaseEstimator):
         -------
         outcome : ForgetOutcome
         """
-        return refit(problem, self.refit).outcome(problem, Rules("refit", None, False, "raise"))
+        return refit(problem, self.refit).outcome(problem, "refit")
 
 
 def refit(problem: ForgetProblem, train: Callable[[Any], Any] | None = None) -> Progress:

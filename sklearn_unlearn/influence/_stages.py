@@ -1,7 +1,7 @@
 """Stages on the whole table, and those that end a request.
 
-Newton steps, a warm refinement and sweeps; what training left over; missing columns, fallbacks and
-the certificate.
+The rules that they follow; Newton steps, a warm refinement and sweeps; what training left over;
+missing columns, fallbacks and the certificate.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from sklearn_unlearn.certificates import certify
 from sklearn_unlearn.certificates._rank import complete_rank as fill_rank
 from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetProblem, Progress
 from sklearn_unlearn.influence._refit import refit
 from sklearn_unlearn.objectives import FactorObjective, Objective, TiltedObjective
 from sklearn_unlearn.solvers import NewtonSettings, newton
 
 __all__ = [
     "SWEEP",
+    "Rules",
     "Stage",
     "budget_of",
     "certify_globally",
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
-Stage = Callable[[ForgetProblem, Progress, Rules], Progress]
+Stage = Callable[[ForgetProblem, Progress, "Rules"], Progress]
 
 # The last resort before a refit: as many steps as a fit would take.
 REFINE = NewtonSettings(max_steps=50, max_iter=500)
@@ -53,6 +54,61 @@ _LOOSE_FIT = 1e-5
 MAX_COLUMNS = 8
 # A sweep that leaves more than this share of the gradient is not worth another.
 _WORTH = 0.85
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the parameters of a strategy say to its stages.
+
+    Parameters
+    ----------
+    method : str
+        Name of the strategy in reports.
+
+    tol : float or None
+        Share of the gradient that may be left; None promises nothing.
+
+    correct_residual : bool or "auto"
+        Whether what training left over is to stay.
+
+    on_failure : {"refit", "warn", "raise"}
+        What to do if `tol` is not met.
+
+    settings : NewtonSettings
+        How Newton's method iterates.
+
+    certify : bool, default=False
+        Whether the outcome is checked for global optimality.
+
+    max_share : float, default=0.25
+        Share of the interactions beyond which a local solve costs more than it saves.
+
+    budget : float, default=inf
+        Passes over the interactions at most.
+
+    accept : float, default=0.0
+        Share of the gradient that is good enough where `tol` is out of reach.
+    """
+
+    method: str
+    tol: float | None
+    correct_residual: bool | str
+    on_failure: str
+    settings: NewtonSettings = field(default_factory=NewtonSettings)
+    certify: bool = False
+    max_share: float = 0.25
+    budget: float = np.inf
+    accept: float = 0.0
+
+    def afford(self, progress: Progress, settings: NewtonSettings | None = None) -> NewtonSettings:
+        """How Newton's method iterates on what is left of the budget."""
+        return replace(settings or self.settings, max_products=self.budget - progress.n_passes)
+
+    def keeps_leftover(self, problem: ForgetProblem) -> bool:
+        """Whether what was left over from training is to stay, whatever the request."""
+        if self.correct_residual == "auto":
+            return not problem.converged
+        return bool(self.correct_residual)
 
 
 def sweeps(

@@ -8,10 +8,11 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import (
     SWEEP,
+    Rules,
     Stage,
     budget_of,
     complete_rank,
@@ -154,10 +155,10 @@ class SweepUnlearner(BaseEstimator):
             if progress.done:
                 break
         if self.scope == "touched":
-            return say_what_is_left(problem, progress).outcome(problem, rules)
+            return say_what_is_left(problem, progress).outcome(problem, rules.method)
         for end in (fall_back, complete_rank):
             progress = end(problem, progress, rules)
-        return progress.outcome(problem, rules)
+        return progress.outcome(problem, rules.method)
 
     def _solves(self, problem: ForgetProblem) -> tuple[Stage, ...]:
         """Stages that solve: the touched rows, then all."""

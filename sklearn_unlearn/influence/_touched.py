@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._local import largest
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetProblem, Progress
 from sklearn_unlearn.influence._slack import slack_after
+from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.utils._interactions import sorted_union
 
 __all__ = ["say_what_is_left", "solve_touched", "touched_rows"]

@@ -33,6 +33,7 @@ from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
     Occupied,
     canonical,
+    fault_of,
     grown_tables,
     is_saturated,
     report_of,
@@ -144,27 +145,13 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
         )
-        return state, self._fault(result, self.tol * objective.gradient_scale)
+        gtol = self.tol * objective.gradient_scale
+        return state, fault_of(type(self).__name__, result, gtol)
 
     @classmethod
     def _kept(cls, data: Interactions) -> Interactions:
         """Interactions as the model keeps them, with or without what was derived from them."""
         return data if cls._keeps_derived else data.bare()
-
-    def _fault(self, result: NewtonResult, gtol: float) -> str:
-        """Say why a fit has not converged; nothing if it has."""
-        if result.converged:
-            return ""
-        fault = f"{type(self).__name__} stopped after {max(result.n_steps, 1)} steps at "
-        if result.saddle:
-            return fault + (
-                "a saddle point: a minimum has latent columns that the steps did not reach. "
-                "Raise max_iter, or raise regularization."
-            )
-        return fault + (
-            f"a gradient norm of {result.gradient_norm[1]:.2e}; {gtol:.2e} was asked for. "
-            "Raise max_iter, raise regularization, or loosen tol."
-        )
 
     def certify(self, tol: float = 1e-6) -> OptimalityCertificate:
         """Check for global optimality, and bound the distance to any refit.

@@ -24,6 +24,7 @@ from sklearn_unlearn.utils._pages import Pages
 __all__ = [
     "Occupied",
     "canonical",
+    "fault_of",
     "grown_tables",
     "is_saturated",
     "report_of",
@@ -136,6 +137,22 @@ def _places(columns: Columns | None, k: int, width: int) -> Columns:
         return slice(width)
     free = np.setdiff1d(np.arange(k), columns)
     return np.concatenate([columns, free[: width - len(columns)]])
+
+
+def fault_of(name: str, result: NewtonResult, gtol: float) -> str:
+    """Say why the fit of a model of that name has not converged; nothing if it has."""
+    if result.converged:
+        return ""
+    fault = f"{name} stopped after {max(result.n_steps, 1)} steps at "
+    if result.saddle:
+        return fault + (
+            "a saddle point: a minimum has latent columns that the steps did not reach. "
+            "Raise max_iter, or raise regularization."
+        )
+    return fault + (
+        f"a gradient norm of {result.gradient_norm[1]:.2e}; {gtol:.2e} was asked for. "
+        "Raise max_iter, raise regularization, or loosen tol."
+    )
 
 
 def report_of(outcome: ForgetOutcome, request: ForgetRequest, *, saturated: bool) -> ForgetReport:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.exceptions import DataWarning
 
-__all__ = ["looks_like_events", "training_on_a_part", "warn_of_data"]
+__all__ = ["looks_like_events", "training_on_a_part", "warn_of_data", "warn_of_events"]
 
 # A variable of the context, not a filter of warnings: those belong to all threads alike.
 _WARNS: ContextVar[bool] = ContextVar("_WARNS", default=True)
@@ -56,6 +56,16 @@ def warn_of_data(message: str) -> None:
 
 def _is_inside(module: str) -> bool:
     return module.split(".", 1)[0] in ("sklearn_unlearn", "sklearn", "joblib")
+
+
+def warn_of_events(X: Any, names: Any = None) -> None:
+    """Warn of training data that `looks_like_events`."""
+    if looks_like_events(X, names):
+        warn_of_data(
+            f"X of shape {X.shape} looks like a table of events, with users and items in its "
+            "columns; expected a matrix of shape (n_users, n_items). Turn events into one with "
+            "InteractionEncoder, first step of a make_recommender_pipeline."
+        )
 
 
 def looks_like_events(X: Any, names: Any = None) -> bool:

@@ -1,7 +1,8 @@
-"""Top-k selection with a fixed rule for ties."""
+"""Top-k selection with a fixed rule for ties, and scores of single cells."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.utils._verbs import finite_scores
 
-__all__ = ["best_items", "top_k"]
+__all__ = ["best_items", "scores_of_pairs", "top_k"]
 
 
 def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -103,3 +104,35 @@ def best_items(
         np.pad(chosen, extra, constant_values=-1),
         np.pad(values, extra, constant_values=-np.inf),
     )
+
+
+def scores_of_pairs(
+    score_users: Callable[[NDArray[np.int64]], NDArray[Any]],
+    users: NDArray[np.int64],
+    items: NDArray[np.int64],
+    n_users_at_once: int,
+) -> NDArray[Any]:
+    """Score some cells, given what scores whole rows.
+
+    Parameters
+    ----------
+    score_users : callable
+        Given distinct users, returns the scores of all items, row by row.
+
+    users, items : ndarray of int64, shape (n_pairs,)
+        The cells, in any order.
+
+    n_users_at_once : int
+        Rows to score at a time.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (n_pairs,)
+    """
+    rows, place = np.unique(users, return_inverse=True)
+    scores = np.empty(len(users), np.float64)
+    for start in range(0, len(rows), n_users_at_once):
+        here = np.flatnonzero((place >= start) & (place < start + n_users_at_once))
+        chunk = score_users(rows[start : start + n_users_at_once])
+        scores[here] = chunk[place[here] - start, items[here]]
+    return scores

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_unlearn.influence import _stages
-from sklearn_unlearn.influence._problem import Progress, Rules
-from sklearn_unlearn.influence._stages import sweep_everywhere
+from sklearn_unlearn.influence._problem import Progress
+from sklearn_unlearn.influence._stages import Rules, sweep_everywhere
 from sklearn_unlearn.influence._touched import solve_touched
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.objectives.weighted._row_solver import WeightedRows
@@ -97,7 +97,7 @@ def test_with_a_tilt_the_training_is_left_where_it_was():
     # The part along rotations is none that a model could lose.
     whole = true_norm(problem, asked, twin, result.theta, True)
     assert result.left <= whole * (1 + 1e-9)
-    outcome = result.outcome(asked, rules(0.1, "auto"))
+    outcome = result.outcome(asked, "influence")
     assert "counts as zero" in outcome.status
     assert outcome.bound == pytest.approx(result.left + 1.0)
 

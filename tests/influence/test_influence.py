@@ -17,7 +17,7 @@ from sklearn_unlearn.influence import (
     _influence,
     _stages,
 )
-from sklearn_unlearn.influence._problem import Rules
+from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.pruning import HopPruner, ImportancePruner
 from sklearn_unlearn.solvers import NewtonSettings
 

@@ -10,8 +10,9 @@ from numpy.testing import assert_array_equal
 
 from sklearn_unlearn.certificates._rank import slack_of
 from sklearn_unlearn.influence import _touched
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress, Rules
+from sklearn_unlearn.influence._problem import ForgetProblem, Progress
 from sklearn_unlearn.influence._slack import slack_after
+from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.influence._touched import solve_touched
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives.weighted._rows import sweep
@@ -276,13 +277,13 @@ def test_outcome_says_what_was_promised():
     problem = FITTED[0]
     stated, _ = forget_problem(problem, cells_of(problem, "user"), optimum(problem), 1e-9)
     met, missed = solve(stated, 0.3, False), solve(stated, None, False, max_rounds=1)
-    outcome = met.outcome(stated, rules("influence"))
+    outcome = met.outcome(stated, "influence")
     assert (outcome.method, outcome.guarantee) == ("influence", "residual-bounded")
     assert outcome.bound == outcome.gradient_norm[1] <= 0.3 * outcome.gradient_norm[0]
     moved = (met.theta != stated.theta).any(axis=1)
     assert outcome.n_rows_updated >= moved.sum() > 0
-    assert missed.outcome(stated, rules("sweep")).guarantee == "one-step"
-    tilted = solve(stated, 0.3, True).outcome(stated, rules("influence"))
+    assert missed.outcome(stated, "sweep").guarantee == "one-step"
+    tilted = solve(stated, 0.3, True).outcome(stated, "influence")
     assert "counts as zero" in tilted.status
     assert tilted.bound == tilted.gradient_norm[1] + stated.gradient_norm
 
