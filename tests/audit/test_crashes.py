@@ -1,17 +1,25 @@
-"""kill -9 at random moments: every request is done once, and the model is that of a refit."""
+"""kill -9 at random moments: each request is done once, as in a refit, and leaves no trace."""
 
 import multiprocessing
 import signal
+import tempfile
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from sklearn_unlearn.audit import DeletionService, generate_key, verify_ledger
-from sklearn_unlearn.audit._snapshots import load
+from sklearn_unlearn.audit import (
+    DeletionService,
+    audit_residue,
+    generate_key,
+    load,
+    make_probe,
+    save,
+    verify_ledger,
+)
 from tests.audit import crashing
 from tests.audit.databases import BACKENDS
-from tests.audit.test_service import fitted
+from tests.audit.test_service import fitted as fitted_on_positions
 from tests.pages import ROOT
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -38,11 +46,36 @@ def crash(url, path, key, n_crashes):
     return seeds
 
 
+def probe_of(asked):
+    """What all requests together must leave no trace of; found in a model that has it all."""
+    named = {"users": [], "interactions": []}
+    for one in map(crashing.in_ids, asked):
+        for name, ids in named.items():
+            ids += one[name]
+    users, items = zip(*named["interactions"], strict=True)
+    named["interactions"] = {"user": list(users), "item": list(items)}
+    before = crashing.fitted()
+    probe = make_probe(before, named)
+    with tempfile.TemporaryDirectory() as folder:
+        save(before, f"{folder}/model.skops")
+        assert {one.kind for one in audit_residue(None, probe, folder).findings} > {"id"}
+    assert audit_residue(before, probe).count > len(asked) / 10
+    return probe
+
+
+def nothing_is_left(service, path, probe):
+    """Audit model, snapshot, store and whatever else lies in their folder."""
+    report = audit_residue(service._model, probe, [path.parent])
+    assert report.findings == () and report.not_searched == ()
+    assert audit_residue(load(path), probe).findings == ()
+
+
 def survives(url, path, n_crashes):
     key = generate_key()
     asked = [one for seed in crash(url, path, key, n_crashes) for one in crashing.requests(seed)]
+    probe = probe_of(asked)
     with DeletionService(None, url, path, key=key) as service:
-        service.submit_many(asked)  # delivered again: some had not been taken in
+        service.submit_many(map(crashing.in_ids, asked))  # again: some had not been taken in
         service.flush()
         assert service.is_current and service.pending() == []
         names = {one["request_id"] for one in asked}
@@ -56,14 +89,12 @@ def survives(url, path, n_crashes):
             expected[one.get("users", [])] = 0
             for pair in one.get("interactions", ()):
                 expected[pair] = 0
-        for model in (service._model, load(path)):
+        refit = fitted_on_positions(expected).decision_function(expected)
+        for model in (service._model.steps[-1][1], load(path).steps[-1][1]):
             assert np.array_equal(model._interactions.to_csr().toarray(), expected)
-            np.testing.assert_allclose(
-                model.decision_function(expected), fitted(expected).decision_function(expected),
-                atol=1e-9,
-            )  # fmt: skip
-    leftover = [one.name for one in path.parent.iterdir() if one.name.endswith(".part")]
-    assert len(leftover) <= 1  # a temporary file is deleted when the next one is written
+            np.testing.assert_allclose(model.decision_function(expected), refit, atol=1e-9)
+        nothing_is_left(service, path, probe)
+    print(f"{n_crashes} crashes, {len(asked)} requests, {probe}")
 
 
 def test_twenty_crashes(tmp_path):
