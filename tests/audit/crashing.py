@@ -16,7 +16,7 @@ from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
 
 DENSE = (np.random.default_rng(5).random((4000, 60)) < 0.3).astype(float)
-PER_RUN = 40
+PER_RUN = 50
 
 
 def user_id(position):
