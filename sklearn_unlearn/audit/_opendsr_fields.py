@@ -93,7 +93,9 @@ def moment(message: Mapping[str, Any], name: str) -> datetime.datetime:
     value = text(message, name)
     try:
         found = datetime.datetime.fromisoformat(value)
-    except ValueError:
+        if found.tzinfo is not None:
+            found.astimezone(datetime.UTC)  # which the year 1 or 9999 may not have
+    except (ValueError, OverflowError):
         found = None
     if found is None or found.tzinfo is None or "T" not in value.upper():
         refuse_field(name, "is no time", "one as 2018-10-02T15:00:00Z (RFC 3339)")

@@ -26,6 +26,7 @@ __all__ = [
 REGULATIONS = ("gdpr", "ccpa")
 _CCPA_DAYS = 45
 _MAX_REFERENCE = 200
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1, 9999))
 
 Id = int | str | UUID
 Pair = tuple[Any, Any]
@@ -91,7 +92,7 @@ class DeletionRequest:
             "items": _ids(self.items, "items"),
             "interactions": _pairs(self.interactions, "interactions"),
             "categories": _pairs(self.categories, "categories"),
-            "before_seconds": None if self.before is None else utc_seconds(self.before, "before"),
+            "before_seconds": None if self.before is None else _bounded(self.before, "before"),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -113,7 +114,7 @@ class DeletionRequest:
                 "Convert it by datetime.fromisoformat."
             )
         if self.received is not None:
-            utc_seconds(self.received, "received")
+            _bounded(self.received, "received")
         _check_reference(self.request_id)
 
     def __repr__(self) -> str:
@@ -265,6 +266,17 @@ def utc_seconds(moment: Any, name: str) -> float:
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if math.isnan(seconds):  # NaT
         raise ValueError(f"{name} is no time; expected a date or a datetime. Leave it out.")
+    return seconds
+
+
+def _bounded(moment: Any, name: str) -> float:
+    """Return a moment in seconds since 1970; it and its deadline are dates in UTC."""
+    seconds = utc_seconds(moment, name)
+    if not _FIRST <= seconds < _LAST:
+        raise ValueError(
+            f"{name} is outside of the years 1 to 9998 in UTC; expected a moment in them. Check "
+            "the year."
+        )
     return seconds
 
 

@@ -176,6 +176,8 @@ def test_the_field_is_named():
     for version in (uuid.uuid1(), uuid.uuid3(uuid.NAMESPACE_DNS, "x"), uuid.UUID(int=0)):
         assert field_of(subject_request_id=str(version)) == "subject_request_id"
     assert field_of(submitted_time="x") == "submitted_time"
+    for time in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-14:00"):  # no years in UTC
+        assert field_of(submitted_time=time) == "submitted_time"
     identities = [
         BODY["subject_identities"][0],
         {**BODY["subject_identities"][1], "identity_value": "f"},

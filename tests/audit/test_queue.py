@@ -3,7 +3,7 @@
 import multiprocessing
 import sqlite3
 import uuid
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,33 @@ def test_deadlines(queue, regulation, due):
     assert [one.request_id for one in queue.pending(overdue=True)] == ["old"]
     assert [one.request_id for one in queue.pending()] == ["old", "new", "none"]
     assert queue.status("old").due == due
+
+
+AHEAD, BEHIND = (timezone(timedelta(hours=hours)) for hours in (14, -14))
+
+
+@pytest.mark.parametrize("name", ["before", "received"])
+@pytest.mark.parametrize(
+    "moment",
+    [datetime(1, 1, 1, tzinfo=AHEAD), datetime(9999, 12, 31),
+     datetime(9999, 12, 31, 23, tzinfo=BEHIND)],
+)  # fmt: skip
+def test_moments_that_no_calendar_has_are_refused(queue, name, moment):
+    with pytest.raises(ValueError, match=rf"{name} is outside of the years 1 to 9998 in UTC; exp"):
+        queue.submit(users=[1], **{name: moment})
+    assert queue.pending() == [] and actions(queue) == []
+
+
+@pytest.mark.parametrize("moment", [datetime(1, 1, 1), datetime(9998, 12, 31, 23, 59)])
+@pytest.mark.parametrize("regulation", ["gdpr", "ccpa", None])
+def test_the_first_and_the_last_moment(queue, moment, regulation):
+    request = DeletionRequest(
+        users=[1], before=moment, received=moment, regulation=regulation, request_id="ticket-1"
+    )
+    assert queue.submit(request).received == moment.replace(tzinfo=UTC)
+    again = DeletionRequest.from_bytes(request.to_bytes())
+    assert again.before_seconds == request.before_seconds
+    assert queue.pending()[0].request_id == "ticket-1"
 
 
 def test_everything_is_there_after_a_restart(url):
