@@ -119,14 +119,9 @@ class Flush:
         return batch
 
     def _resolve(self, rows: list[Any], model: Any, generation: int) -> Batch:
-        names = Names(model)
-        parts = []
-        results = []
-        for row in rows:
-            request = self._read(row)
-            covered = self.scopes.cover(request, names)
-            parts.append(covered)
-            results.append(self._result(row, request, covered))
+        names, requests = Names(model), [self._read(row) for row in rows]
+        parts = self.scopes.cover_all(requests, names)
+        results = list(map(self._result, rows, requests, parts))
         users, items, pairs = union(parts)
         pair_ids = zip(names.user_ids(pairs[:, 0]), names.item_ids(pairs[:, 1]), strict=True)
         named = Named(names.user_ids(users), names.item_ids(items), list(pair_ids))

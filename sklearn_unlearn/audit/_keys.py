@@ -57,6 +57,7 @@ class Key:
 
     def __init__(self, key: str | bytes) -> None:
         self._secret = _read(key)
+        self._ciphers: dict[str, Any] = {}  # by purpose
 
     def __repr__(self) -> str:
         return "<Key>"
@@ -92,10 +93,12 @@ class Key:
         return hmac.new(self._secret, label, hashlib.sha256).digest()
 
     def _cipher(self, purpose: str) -> Any:
-        ciphers = import_extra(
-            "cryptography.hazmat.primitives.ciphers.aead", "a store of deletion requests"
-        )
-        return ciphers.AESGCM(self._derived(purpose))
+        if purpose not in self._ciphers:
+            ciphers = import_extra(
+                "cryptography.hazmat.primitives.ciphers.aead", "a store of deletion requests"
+            )
+            self._ciphers[purpose] = ciphers.AESGCM(self._derived(purpose))
+        return self._ciphers[purpose]
 
 
 def _read(key: str | bytes) -> bytes:

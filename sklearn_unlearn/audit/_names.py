@@ -54,6 +54,16 @@ class Names:
         else:
             self.view = self.recommender = copy.copy(model)
         self.data: Interactions = self.recommender._interactions
+        self._known: dict[str, dict[Any, int]] = {}
+
+    def with_known(self, users: Sequence[Any], items: Sequence[Any]) -> Names:
+        """Return these names with the positions of some ids looked up already, all at once."""
+        found = copy.copy(self)
+        found._known = {
+            "user": dict(zip(users, self.users(users).tolist(), strict=True)),
+            "item": dict(zip(items, self.items(items).tolist(), strict=True)),
+        }
+        return found
 
     def check_kinds(self) -> None:
         """Refuse ids of types that a request cannot name."""
@@ -94,6 +104,9 @@ class Names:
         found = np.full(len(ids), -1, np.int64)
         if not len(ids):
             return found
+        known = self._known.get(role, {})
+        if not strict and all(one in known for one in ids):
+            return np.array([known[one] for one in ids], np.int64)
         for kind in (int, str, UUID):
             places = [place for place, one in enumerate(ids) if isinstance(one, kind)]
             if places:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn._forget_request import validate_forget_request
 from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._requests import DeletionRequest, check_id, utc_seconds
+from sklearn_unlearn.interactions import Interactions
 
 __all__ = ["Covered", "Scopes", "union", "unite"]
 
@@ -92,8 +93,23 @@ class Scopes:
                 "event_times. Pass users, items and times of the events."
             )
 
-    def mask(self, request: DeletionRequest, names: Names) -> Covered:
-        """Return what is to be masked for a request, without counting what the model loses."""
+    def mask_all(self, requests: Sequence[DeletionRequest], names: Names) -> list[Covered]:
+        """Return what is to be masked for each request, without counting what the model loses."""
+        known = _with_known(requests, names)
+        return [self._mask(one, known) for one in requests]
+
+    def cover_all(self, requests: Sequence[DeletionRequest], names: Names) -> list[Covered]:
+        """Return what each request covers in the model; what it does not know is left out."""
+        data, parts = names.data, self.mask_all(requests, names)
+        masked = np.concatenate([_NO_PAIRS, *(part.masked for part in parts)])
+        held = data.locate(*masked.T) >= 0
+        ends = np.cumsum([len(part.masked) for part in parts[:-1]], dtype=np.int64)
+        return [
+            _covered(part, part.masked[own], names)
+            for part, own in zip(parts, np.split(held, ends)[: len(parts)], strict=True)
+        ]
+
+    def _mask(self, request: DeletionRequest, names: Names) -> Covered:
         named = names.pairs(request.interactions)
         masked = [
             named[(named >= 0).all(axis=1)],
@@ -103,26 +119,6 @@ class Scopes:
         users, items = names.users(request.users), names.items(request.items)
         return Covered(
             unite([users[users >= 0]]), unite([items[items >= 0]]), _NO_PAIRS, unite(masked)
-        )
-
-    def cover(self, request: DeletionRequest, names: Names) -> Covered:
-        """Return what a request covers in the model; what it does not know is left out."""
-        data, part = names.data, self.mask(request, names)
-        held = part.masked
-        if len(held):
-            held = held[data.locate(*held.T) >= 0]
-        found = validate_forget_request(data, held, part.users, part.items, "ignore")
-        users = part.users
-        if names.encoder is None:  # a position without interactions stands for nothing
-            users = users[data.user_degrees[users] > 0]
-        return Covered(
-            users,
-            part.items,
-            held,
-            part.masked,
-            found.n_interactions,
-            found.n_users,
-            found.n_items,
         )
 
     def _of_categories(self, pairs: Any, names: Names) -> Positions:
@@ -155,6 +151,42 @@ class Scopes:
         latest = np.full(len(distinct), -np.inf)
         np.maximum.at(latest, place.reshape(-1), times)
         return distinct[latest < before]
+
+
+def _with_known(requests: Sequence[DeletionRequest], names: Names) -> Names:
+    """Look up what requests name by one question, as each has its price."""
+    users: dict[Any, None] = {}
+    items: dict[Any, None] = {}
+    for one in requests:
+        users |= dict.fromkeys(one.users)
+        items |= dict.fromkeys(one.items)
+        users |= dict.fromkeys(user for user, _ in (*one.interactions, *one.categories))
+        items |= dict.fromkeys(item for _, item in one.interactions)
+    return names.with_known(list(users), list(items))
+
+
+def _covered(part: Covered, held: Positions, names: Names) -> Covered:
+    """Add to what is masked which pairs are held, and what the model loses."""
+    data, users = names.data, part.users
+    counts = _counts(data, users, part.items, held)
+    if names.encoder is None:  # a position without interactions stands for nothing
+        users = users[data.user_degrees[users] > 0]
+    return Covered(users, part.items, held, part.masked, *counts)
+
+
+def _counts(
+    data: Interactions, users: Positions, items: Positions, held: Positions
+) -> tuple[int, int, int]:
+    """Count interactions that go, and users and items that lose some."""
+    if len(items):  # whose interactions are found by a pass over all
+        found = validate_forget_request(data, held, users, items, "ignore")
+        return found.n_interactions, found.n_users, found.n_items
+    users = users[data.user_degrees[users] > 0]
+    alone = held[~np.isin(held[:, 0], users)]
+    rows = [data.items_at(np.arange(*data.indptr[user : user + 2])) for user in users.tolist()]
+    met = np.concatenate((alone[:, 1], *rows))
+    n_users = len(users) + len(np.unique(alone[:, 0]))
+    return len(met), n_users, len(np.unique(met))
 
 
 def unite(parts: list[Positions]) -> Positions:

@@ -408,7 +408,7 @@ class DeletionService(DeletionQueue):
             self._reload(state.generation)
         names = Names(self._model)
         masks = view.masks if same else Masks.none(names.data.shape)
-        covered = [self._scopes.mask(self._request(row), names) for row in rows]
+        covered = self._scopes.mask_all([self._request(row) for row in rows], names)
         items = [read_id(unseal(self._key, row.payload, "mask", row.mark)) for row in taken]
         found = names.items(items)
         covered.append(Covered(items=found[found >= 0]))

@@ -156,7 +156,7 @@ def _touched(model: Any, request: dict[str, Any]) -> dict[str, Any]:
     from sklearn_unlearn.audit._scopes import Scopes
 
     names = Names(model)
-    covered = Scopes(None, None).cover(DeletionRequest(**request), names)
+    [covered] = Scopes(None, None).cover_all([DeletionRequest(**request)], names)
     return {
         "n_interactions": covered.n_interactions,
         "n_users": covered.n_users,
