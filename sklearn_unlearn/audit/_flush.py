@@ -23,7 +23,7 @@ from sklearn_unlearn.audit._errors import StoreError
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._ledger import append
 from sklearn_unlearn.audit._names import Names
-from sklearn_unlearn.audit._records import Named, forget_named, register, seal, unseal
+from sklearn_unlearn.audit._records import Named, forget_named, register, release, seal, unseal
 from sklearn_unlearn.audit._requests import DeletionRequest, write_id
 from sklearn_unlearn.audit._scopes import Covered, Scopes, union
 from sklearn_unlearn.audit._store import FlushLock, Store, Transaction
@@ -91,7 +91,7 @@ class Flush:
             query = sql.select(replay.c.payload).where(replay.c.generation == intended)
             intent = transaction.run(query).scalar()
             if intent is None:
-                self._release(transaction)
+                release(self.store, transaction)
                 return None
         content = unseal(self.key, intent, "intent", intended)
         named = Named.from_plain(content.pop("named"))
@@ -114,7 +114,7 @@ class Flush:
                 self._write_intent(batch)
         except Exception:
             with self.store.writing() as transaction:
-                self._release(transaction)
+                release(self.store, transaction)
             raise
         return batch
 
@@ -171,7 +171,7 @@ class Flush:
         except Exception:
             if digest_of(model) == batch.model_before:
                 with self.store.writing() as transaction:
-                    self._release(transaction)
+                    release(self.store, transaction)
             raise
         report = getattr(model, "forget_report_", None)
         if report is None or (report is before and not batch.resumed):
@@ -239,14 +239,6 @@ class Flush:
             transaction.run(sql.insert(table), rows)
 
     # -- shared ------------------------------------------------------------------------------------
-    def _release(self, transaction: Transaction) -> None:
-        """Make claimed requests pending again, and delete the intent."""
-        requests, replay = self.store.tables.requests, self.store.tables.replay
-        sql, intended = self.store.sql, transaction.state["generation"] + 1
-        claimed = requests.c.status == "in_progress"
-        transaction.run(sql.update(requests).where(claimed).values(status="pending"))
-        transaction.run(sql.delete(replay).where(replay.c.generation == intended))
-
     def _refuse_other(self, transaction: Transaction, batch: Batch) -> None:
         if batch.generation not in (None, transaction.state["generation"] + 1):
             raise StoreError(

@@ -44,6 +44,11 @@ class Masks:
         """Return the masks of a model of which nothing is masked."""
         return cls(np.zeros(shape[0], bool), np.zeros(shape[1], bool))
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Users and items of the model."""
+        return len(self.users), len(self.items)
+
     def plus(self, covered: Iterable[Covered]) -> Masks:
         """Return the masks with those of more requests."""
         users, items, pairs = self.users.copy(), self.items.copy(), dict(self.pairs)

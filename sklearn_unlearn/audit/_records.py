@@ -16,7 +16,16 @@ from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._requests import read_id, write_id
 from sklearn_unlearn.audit._store import Store, Transaction
 
-__all__ = ["Named", "forget_named", "generation_of", "register", "seal", "unseal"]
+__all__ = [
+    "Named",
+    "forget_named",
+    "generation_of",
+    "is_known",
+    "register",
+    "release",
+    "seal",
+    "unseal",
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,6 +99,22 @@ def generation_of(store: Store, connection: Any, digest: str) -> int:
     table = store.tables.models
     query = store.sql.select(table.c.generation).where(table.c.digest == digest)
     return connection.execute(query).scalar() or 0
+
+
+def is_known(store: Store, connection: Any, digest: str) -> bool:
+    """Tell whether a model is one of those whose digests were noted."""
+    table = store.tables.models
+    query = store.sql.select(table.c.digest).where(table.c.digest == digest)
+    return connection.execute(query).first() is not None
+
+
+def release(store: Store, transaction: Transaction) -> None:
+    """Make claimed requests pending again, and delete the intent of a flush that did not end."""
+    requests, replay = store.tables.requests, store.tables.replay
+    sql, intended = store.sql, transaction.state["generation"] + 1
+    claimed = requests.c.status == "in_progress"
+    transaction.run(sql.update(requests).where(claimed).values(status="pending"))
+    transaction.run(sql.delete(replay).where(replay.c.generation == intended))
 
 
 def register(store: Store, transaction: Transaction, model: Any, generation: int) -> str:

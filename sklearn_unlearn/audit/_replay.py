@@ -13,10 +13,19 @@ from sklearn_unlearn.audit._digest import digest_of
 from sklearn_unlearn.audit._errors import StaleModelError, StoreError
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._ledger import append
-from sklearn_unlearn.audit._records import Named, forget_named, generation_of, register, unseal
+from sklearn_unlearn.audit._records import (
+    Named,
+    forget_named,
+    generation_of,
+    is_known,
+    register,
+    release,
+    seal,
+    unseal,
+)
 from sklearn_unlearn.audit._requests import utc_seconds
 from sklearn_unlearn.audit._snapshots import save
-from sklearn_unlearn.audit._store import Store, open_store
+from sklearn_unlearn.audit._store import Store, Transaction, open_store
 
 __all__ = ["ReplayReport", "replay", "replay_held"]
 
@@ -133,11 +142,12 @@ def replay_held(
     since: datetime | None,
     format: Any,
     now: float | None = None,
+    takes_over: bool = False,
 ) -> ReplayReport:
-    """Replay, by the holder of the lock."""
+    """Replay, by the holder of the lock; the model may take over from those that are served."""
     started, before = time.perf_counter(), digest_of(model)
     now = time.time() if now is None else now
-    records, generation = _missing_records(store, key, before, since)
+    records, generation, is_newest = _missing_records(store, key, before, since)
     n_before = model._interactions.n_interactions
     if records:
         forget_named(model, Named.union(records))
@@ -146,6 +156,8 @@ def replay_held(
         save(model, path, format=format)
     seconds = time.perf_counter() - started
     with store.writing() as transaction:
+        if takes_over and not is_newest:
+            generation = _add_generation(store, transaction, key, now)
         after = register(store, transaction, model, generation)
         entry = {
             "request_id": str(uuid.uuid4()),
@@ -160,14 +172,27 @@ def replay_held(
     return ReplayReport(len(records), n_gone, generation, seconds)
 
 
+def _add_generation(store: Store, transaction: Transaction, key: Key, now: float) -> int:
+    """Count a generation that forgot nothing, so that all who serve an older one load this."""
+    release(store, transaction)  # the intent of a flush that did not end has this number
+    number = transaction.state["generation"] + 1
+    payload = seal(key, Named().to_plain(), "replay", number)
+    row = {"generation": number, "finished": now, "expires": None, "payload": payload}
+    transaction.run(store.sql.insert(store.tables.replay).values(row))
+    transaction.state["generation"] = number
+    transaction.state["epoch"] += 1
+    return int(number)
+
+
 def _missing_records(
     store: Store, key: Key, digest: str, since: datetime | None
-) -> tuple[list[Named], int]:
-    """Return the records that a model has not seen, and the newest generation."""
+) -> tuple[list[Named], int, bool]:
+    """Return the records that a model has not seen, the newest generation, and if it is of that."""
     table, sql = store.tables.replay, store.sql
     with store.reading() as connection:
         newest = connection.execute(sql.select(store.tables.state.c.generation)).scalar_one()
         reached = generation_of(store, connection, digest)
+        is_newest = reached == newest and is_known(store, connection, digest)
         done = sql.select(table).where(table.c.finished.is_not(None)).order_by(table.c.generation)
         rows = connection.execute(done).all()
     if since is not None:
@@ -182,4 +207,4 @@ def _missing_records(
             "replay that with since=."
         )
     named = [Named.from_plain(unseal(key, row.payload, "replay", row.generation)) for row in rows]
-    return named, newest
+    return named, newest, is_newest

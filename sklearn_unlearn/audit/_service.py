@@ -23,7 +23,7 @@ from sklearn_unlearn.audit._ledger import append
 from sklearn_unlearn.audit._masks import Masks, recommend
 from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._queue import OPEN, DeletionQueue
-from sklearn_unlearn.audit._records import generation_of, register, unseal
+from sklearn_unlearn.audit._records import generation_of, is_known, register, unseal
 from sklearn_unlearn.audit._replay import ReplayReport, replay_held
 from sklearn_unlearn.audit._requests import DeletionRequest, read_id
 from sklearn_unlearn.audit._scopes import Covered, Scopes
@@ -202,7 +202,7 @@ class DeletionService(DeletionQueue):
         self._keep_for, self._do_not_learn = keep_for, do_not_learn
         self._on_suppressed = on_suppressed
         self._lock = threading.RLock()
-        self._reached = self._register()
+        self._reached, self._is_new = self._register()
         if path is not None and not os.path.exists(path):
             save(self._model, path, format=format)  # type: ignore[arg-type]
         shape = Names(self._model).data.shape
@@ -249,10 +249,10 @@ class DeletionService(DeletionQueue):
         TypeError, ValueError
             As the model does.
         """
-        view = self._current()  # masks first: whoever sees them lifted sees the new model
+        names, masks = self._served()
         return recommend(
-            Names(view.model),
-            view.masks,
+            names,
+            masks,
             X,
             users,
             n_items,
@@ -275,10 +275,9 @@ class DeletionService(DeletionQueue):
             False where user, item or pair is masked. After the flush it is True again for users and
             pairs: what is exported then comes from elsewhere; see `DoNotLearnList`.
         """
-        view = self._current()
-        names = Names(view.model)
+        names, masks = self._served()
         pairs = np.column_stack((names.users(list(users)), names.items(list(items))))
-        return view.masks.allowed(pairs)
+        return masks.allowed(pairs)
 
     def flush(self, max_requests: int | None = None) -> FlushReport:
         """Forget what is pending, in one batch, and complete the requests.
@@ -336,6 +335,9 @@ class DeletionService(DeletionQueue):
     def replay(self, *, since: datetime | None = None) -> ReplayReport:
         """Bring the model of this service up to date, and save it; see `replay`.
 
+        If the store did not know it as its newest, the other processes load it from `path`, as they
+        do after a flush. So a model that was fitted anew takes the place of theirs.
+
         Parameters
         ----------
         since : datetime or None, default=None
@@ -351,9 +353,9 @@ class DeletionService(DeletionQueue):
                 raise StoreError(
                     "a flush is running; expected that none is. Try again when it is done."
                 )
-            options = (self._path, since, self._format, self._now())
+            options = (self._path, since, self._format, self._now(), self._path is not None)
             report = replay_held(self._model, self.store, self._replay_key, *options)
-            self._reached = report.generation
+            self._reached, self._is_new = report.generation, False
         return report
 
     def lift(self, items: Any) -> int:
@@ -384,21 +386,35 @@ class DeletionService(DeletionQueue):
     def _check(self, request: DeletionRequest) -> None:
         self._scopes.check(request, Names(self._model))
 
+    def _served(self) -> tuple[Names, Masks]:
+        """Return a model as it is at one moment, and the masks of its positions."""
+        while True:
+            view = self._current()  # masks first: whoever sees them lifted sees the new model
+            names = Names(view.model)
+            if names.data.shape == view.masks.shape:  # else it has just learned
+                return names, view.masks
+
     def _current(self) -> _View:
         """Return masks and model that are those of the store."""
         view = self._view
-        if view.counters == self.store.counters() and view.model is self._model:
+        if view.counters == self.store.counters() and self._is_of_now(view):
             return view
         with self._lock:
             self._view = self._refreshed(self._view)
             return self._view
 
+    def _is_of_now(self, view: _View) -> bool:
+        """Whether masks are for the model as it is: what it learns it adds behind all else."""
+        return view.model is self._model and view.masks.shape == self._model._interactions.shape
+
     def _refreshed(self, view: _View) -> _View:
         table, sql = self.store.tables.requests, self.store.sql
+        names, known = Names(self._model), view.model is self._model
+        known = known and view.masks.shape == names.data.shape
         with self.store.reading() as connection:
             state = connection.execute(sql.select(self.store.tables.state)).one()
             # New requests only add to the masks; whatever takes away changes the epoch.
-            same = view.counters[0] == state.epoch and view.model is self._model
+            same = known and view.counters[0] == state.epoch
             query = sql.select(table).where(table.c.status.in_(OPEN))
             rows = connection.execute(
                 query.where(table.c.number > (view.counters[1] if same else 0))
@@ -406,7 +422,7 @@ class DeletionService(DeletionQueue):
             taken = [] if same else connection.execute(sql.select(self.store.tables.masks)).all()
         if state.generation > self._reached:
             self._reload(state.generation)
-        names = Names(self._model)
+            names = Names(self._model)
         masks = view.masks if same else Masks.none(names.data.shape)
         covered = self._scopes.mask_all([self._request(row) for row in rows], names)
         items = [read_id(unseal(self._key, row.payload, "mask", row.mark)) for row in taken]
@@ -421,7 +437,8 @@ class DeletionService(DeletionQueue):
 
     def _reload(self, generation: int) -> None:
         """Load the model that another process has saved."""
-        if self._path is not None and os.path.exists(self._path):
+        # A model that the store has never seen may be the next one: replay decides, not the file.
+        if not self._is_new and self._path is not None and os.path.exists(self._path):
             model = load(self._path, trusted=self._trusted)
             with self.store.reading() as connection:
                 reached = generation_of(self.store, connection, digest_of(model))
@@ -433,14 +450,18 @@ class DeletionService(DeletionQueue):
             f"{generation}, as the store says. Bring it up to date by replay()."
         )
 
-    def _register(self) -> int:
-        """Return up to which flush the model has forgotten; a new store takes it as it is."""
+    def _register(self) -> tuple[int, bool]:
+        """Return up to which flush the model has forgotten, and whether the store has no idea.
+
+        A new store takes the model as it is.
+        """
+        digest = digest_of(self._model)
         with self.store.writing() as transaction:
-            if not transaction.state["generation"]:
-                known = generation_of(self.store, transaction.connection, digest_of(self._model))
-                if not known:
-                    register(self.store, transaction, self._model, 0)
-            return generation_of(self.store, transaction.connection, digest_of(self._model))
+            known = is_known(self.store, transaction.connection, digest)
+            if not known and not transaction.state["generation"]:
+                register(self.store, transaction, self._model, 0)
+                known = True
+            return generation_of(self.store, transaction.connection, digest), not known
 
     # -- flush -------------------------------------------------------------------------------------
     def _steps(self, lock: FlushLock) -> Flush:
