@@ -73,7 +73,7 @@ class TooLargeError(ValueError, MemoryError):
 
 
 class ForgetError(RuntimeError):
-    """Forgetting did not reach its tolerance, and the caller asked for an error.
+    """A request did not reach its tolerance, and the caller asked for an error.
 
     The model is as it was before the request.
 
@@ -114,8 +114,8 @@ class NotConvergedWarning(ConvergenceWarning):
 class ForgetFallbackWarning(NotConvergedWarning):
     """A request was answered by a refit, as its strategy did not reach the tolerance.
 
-    It took as long as a fit, and the model is what a fit of the rest gives: compare it with the one
-    before, and serve it then.
+    It took as long as a fit, and the model is what a fit of the data after the request gives:
+    compare it with the one before, and serve it then.
 
     Examples
     --------

@@ -312,14 +312,14 @@ def fall_back(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progr
 
 def _fail(problem: ForgetProblem, progress: Progress, rules: Rules, why: str) -> Progress:
     if progress.met:
-        found = f"forget met tol={rules.tol}, but {why}."
+        found = f"the request met tol={rules.tol}, but {why}."
     else:
         unit = progress.first or 1.0
         asked = f"tol={rules.tol}"
         if problem.gtol < (rules.tol or 0.0) * unit:
             asked = f"{problem.gtol / unit:.1e}, a hundred times what the fit may leave,"
         found = (
-            f"forget left {progress.left / unit:.1e} of the gradient; {asked} was asked for. "
+            f"the request left {progress.left / unit:.1e} of its gradient; {asked} was asked for. "
             f"The last solve said: {why}."
         )
     if rules.on_failure == "raise":
@@ -328,8 +328,8 @@ def _fail(problem: ForgetProblem, progress: Progress, rules: Rules, why: str) ->
         warnings.warn(found + " The best point is kept.", NotConvergedWarning, stacklevel=2)
         return progress
     warnings.warn(
-        f"{found} The model was fitted again on what remains, which took as long as a fit. Pass an "
-        "unlearner with on_failure='warn' to keep the best point instead.",
+        f"{found} The model was fitted again on the data after the request, which took as long as "
+        "a fit. Pass an unlearner with on_failure='warn' to keep the best point instead.",
         ForgetFallbackWarning,
         stacklevel=2,
     )
@@ -365,7 +365,7 @@ def complete_rank(problem: ForgetProblem, progress: Progress, rules: Rules) -> P
     progress = replace(progress, slack=result.slack)
     if result.converged:
         return progress
-    why = "the optimum of what remains has latent columns that the steps did not reach"
+    why = "the optimum of the data after it has latent columns that the steps did not reach"
     failed = _fail(problem, progress, rules, why)
     if failed.guarantee == "refit":
         return failed

@@ -255,7 +255,9 @@ def test_a_refit_can_be_made_by_whoever_trained_the_model():
         return clone(EARLY["sweeps alone"][0]).fit(retained)
 
     how = AsTrainedUnlearner("all", tol=1e-9, max_cost=1e-3, on_failure="refit", refit=train)
-    with pytest.warns(ForgetFallbackWarning, match="budget of .* fitted again on what remains"):
+    with pytest.warns(
+        ForgetFallbackWarning, match="budget of .* fitted again on the data after the request"
+    ):
         after = copy.deepcopy(model).set_params(unlearner=how).forget(users=[7])
     assert after.forget_report_.guarantee == "refit" and not after.converged_
     (retained,) = calls

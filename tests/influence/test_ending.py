@@ -50,7 +50,7 @@ def test_without_the_check_the_model_stays_at_a_saddle(monkeypatch):
 def test_more_missing_columns_than_may_be_added_end_in_a_reported_refit(monkeypatch):
     monkeypatch.setattr(_stages, "MAX_COLUMNS", 0)
     before = model().fit(X)
-    with pytest.warns(ForgetFallbackWarning, match="forget met tol=0.001, but the optimum"):
+    with pytest.warns(ForgetFallbackWarning, match="the request met tol=0.001, but the optimum"):
         after = copy.deepcopy(before).forget([[3, 27]])
     assert after.forget_report_.method == "refit"
     assert "latent columns" in after.forget_report_.status

@@ -256,7 +256,7 @@ def no_refinement(monkeypatch):
 
 
 def test_missing_the_tolerance_ends_in_a_refit_that_the_report_names(fitted, no_refinement):
-    with pytest.warns(ForgetFallbackWarning, match="fitted again on what remains"):
+    with pytest.warns(ForgetFallbackWarning, match="fitted again on the data after the request"):
         after = forgotten(fitted, impossible("refit"))
     report = after.forget_report_
     assert (report.method, report.guarantee) == ("refit", "refit")
@@ -270,6 +270,28 @@ def test_missing_the_tolerance_can_raise_and_leave_the_model_alone(fitted, no_re
         before.forget(users=USER)
     assert_array_equal(before.user_factors_, fitted.user_factors_)
     assert before._interactions.n_interactions == fitted._interactions.n_interactions
+
+
+@pytest.mark.parametrize("on_failure", ["refit", "warn", "raise"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda fitted, some: fitted.learn([[80, 3], [80, 5]], 1.0),
+        lambda fitted, some: fitted.rectify(some, some, -X[some[:, 0], some[:, 1]]),
+    ],
+    ids=["learn", "rectify"],
+)
+def test_what_is_said_of_a_failure_fits_every_verb(fitted, no_refinement, ask, on_failure):
+    asked = copy.deepcopy(fitted).set_params(unlearner=impossible(on_failure))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            ask(asked, np.argwhere(X.toarray() != 0)[:20])
+            (said,) = [str(one.message) for one in warned]
+        except ForgetError as error:
+            said = str(error)
+    assert said.startswith("the request left")
+    assert "forg" not in said and "remains" not in said
 
 
 def test_missing_the_tolerance_can_warn_and_then_promises_nothing(fitted, no_refinement):

@@ -178,7 +178,7 @@ def test_rows_that_no_loss_feels_are_zero(loss):
     assert model.user_embeddings_[0].all()
 
 
-@pytest.mark.filterwarnings("ignore:forget left")
+@pytest.mark.filterwarnings("ignore:the request left")
 def test_nothing_is_shared_with_the_origin(trained):
     before = trained.embedding.weight.detach().clone()
     model = imported(trained)
