@@ -436,7 +436,13 @@ def test_quickstart_is_the_same_in_every_frame_library(tmp_path, monkeypatch, ca
 
 @pytest.mark.parametrize(
     "script",
-    ["plot_pipeline", "plot_tune_pruner", "plot_exact_against_influence", "plot_spillover"],
+    [
+        "plot_pipeline",
+        "plot_tune_pruner",
+        "plot_exact_against_influence",
+        "plot_spillover",
+        "plot_deletion_in_production",
+    ],
 )
 def test_gallery_scripts_hold_their_claims(script, capsys):
     runpy.run_path(str(ROOT / "examples" / f"{script}.py"))
