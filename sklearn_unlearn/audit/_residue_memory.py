@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.audit._do_not_learn import DoNotLearnList
 from sklearn_unlearn.audit._residue_probe import ResidueProbe
 from sklearn_unlearn.preprocessing._vocabulary import Vocabulary
 
@@ -22,6 +23,7 @@ _NOT_STATE = (
     types.CodeType,
     types.FrameType,
     ResidueProbe,
+    DoNotLearnList,  # a guard of the model: keyed digests, in a store
 )
 
 

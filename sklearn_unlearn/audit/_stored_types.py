@@ -28,6 +28,7 @@ _OWN = {
     "pipeline._pipeline": ["RecommenderPipeline"],
     "preprocessing._encoder": ["InteractionEncoder"],
     "preprocessing._entrywise": ["RatingBinarizer"],
+    "preprocessing._guarded": ["StoredGuard"],
     "preprocessing._vocabulary": ["Vocabulary"],
     "pruning._hops": ["HopPruner"],
     "pruning._importance": ["ImportancePruner"],

@@ -9,10 +9,11 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._compat import StrOptions, align_sparse
+from ..utils._compat import HasMethods, StrOptions, align_sparse
 from ..utils._verbs import snapshot
 from ._assemble import assemble
 from ._columns import EventTable, read_events
+from ._guarded import Guard, GuardedMixin
 from ._ids import read_ids
 from ._loaded import check_encoder
 from ._lookup import IdLookupMixin
@@ -25,7 +26,7 @@ SparseMatrix: TypeAlias = sparse.csr_matrix | sparse.csr_array
 
 
 class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-learn's, untyped
-    IdLookupMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    GuardedMixin, IdLookupMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Turn events with ids into the sparse user-item matrix that recommenders learn from.
 
@@ -52,6 +53,12 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
         ``duplicates="last"`` the last event in time counts, of several at one time the one
         furthest down the table; None takes the order of the table. Other rules do not read the
         column, which must be there all the same.
+    guard : object with a method ``check(users, items)`` or None, default=None
+        Asked with the ids of all events before `fit` learns them, and before `learn` and `rectify`
+        of a pipeline do; what it raises leaves everything as it was. It is meant for a
+        `sklearn_unlearn.audit.DoNotLearnList`. Copies and clones share it or copy it, as it wants;
+        it is never stored: an encoder that was loaded learns nothing until it is set again, or to
+        None.
 
     Attributes
     ----------
@@ -101,6 +108,7 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
         "duplicates": [StrOptions({"sum", "last", "max", "error"})],
         "unknown": [StrOptions({"error", "ignore"})],
         "timestamp": [str, None],
+        "guard": [HasMethods(["check"]), None],
     }
 
     def __init__(
@@ -112,6 +120,7 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
         duplicates: str = "sum",
         unknown: str = "error",
         timestamp: str | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.user = user
         self.item = item
@@ -119,6 +128,7 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
         self.duplicates = duplicates
         self.unknown = unknown
         self.timestamp = timestamp
+        self.guard = guard
 
     def fit(self, X: Any, y: Any = None) -> InteractionEncoder:
         """Learn the ids of users and items.
@@ -237,8 +247,10 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
                 "Got a table of 0 events; expected at least one. Check how the events are read."
             )
         values, order = self._numbers(table)
-        users, user_codes = Vocabulary.learn(read_ids(table.user, "user"), "user")
-        items, item_codes = Vocabulary.learn(read_ids(table.item, "item"), "item")
+        user_ids, item_ids = read_ids(table.user, "user"), read_ids(table.item, "item")
+        self._ask_guard(user_ids, item_ids)
+        users, user_codes = Vocabulary.learn(user_ids, "user")
+        items, item_codes = Vocabulary.learn(item_ids, "item")
         name = table.value_name
         while name in (self.user, self.item):
             name += "_"
@@ -255,9 +267,11 @@ class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-lea
     def _extended(self, events: Any) -> tuple[InteractionEncoder, SparseMatrix]:
         """Return an encoder that knows the ids of more events as well, and the matrix of these."""
         table = self._read(events)
+        user_ids, item_ids = read_ids(table.user, "user"), read_ids(table.item, "item")
+        self._ask_guard(user_ids, item_ids)
         twin = snapshot(self)
-        twin._users, users = self._users.extended(read_ids(table.user, "user"), "user")
-        twin._items, items = self._items.extended(read_ids(table.item, "item"), "item")
+        twin._users, users = self._users.extended(user_ids, "user")
+        twin._items, items = self._items.extended(item_ids, "item")
         twin.n_users_, twin.n_items_ = twin._users.size, twin._items.size
         return twin, twin._matrix(users, items, *self._numbers(table), twin.n_users_)
 

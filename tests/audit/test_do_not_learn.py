@@ -1,15 +1,28 @@
 """The do-not-learn list: what was forgotten is found in data about to be learned."""
 
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
+from sklearn_unlearn import EASE
 from sklearn_unlearn.audit import (
+    DeletionService,
     DoNotLearnError,
     DoNotLearnList,
     DoNotLearnWarning,
+    audit_residue,
+    digest_of,
     generate_key,
+    load,
+    make_probe,
+    save,
 )
+from sklearn_unlearn.pipeline import make_recommender_pipeline
+from sklearn_unlearn.preprocessing import InteractionEncoder
 
 KEY = generate_key()
 USERS, ITEMS = ["al", "al", "bo", "cy", "cy"], ["tea", "jam", "tea", "jam", "rum"]
@@ -73,3 +86,123 @@ def test_no_id_can_be_read_or_guessed_without_the_key(tmp_path):
     assert len(set(marks)) == 2
     assert not any(b"unmistakable" in path.read_bytes() for path in tmp_path.iterdir())
     assert "unmistakable" not in repr(one)
+
+
+# -- as the guard of an encoder ---------------------------------------------------------------
+CLEAN = {"user": ["cy", "cy", "di", "di"], "item": ["jam", "tea", "jam", "gin"]}
+BACK = {"user": ["eve", "al"], "item": ["tea", "gin"]}
+
+
+def guarded(guard):
+    return make_recommender_pipeline(InteractionEncoder(guard=guard), EASE(regularization=1.0))
+
+
+ASK = {
+    "fit": lambda model: model.fit(BACK),
+    "fit_transform of the encoder": lambda model: model[0].fit_transform(BACK),
+    "learn": lambda model: model.learn(BACK),
+    "rectify": lambda model: model.rectify({"user": ["cy"], "item": ["tea"]}, BACK),
+}
+
+
+@pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
+@pytest.mark.parametrize(
+    "made", [lambda one: one, copy.deepcopy, copy.copy], ids=["one", "deep", "flat"]
+)
+def test_a_guarded_pipeline_refuses_what_comes_back_and_is_as_before(forgotten, ask, made):
+    model = made(guarded(forgotten).fit(CLEAN))
+    before = digest_of(model)
+    with pytest.raises(DoNotLearnError, match="1 of 2 events were forgotten") as error:
+        ask(model)
+    assert "al" not in str(error.value).split()
+    assert digest_of(model) == before
+    model.learn({"user": ["eve"], "item": ["tea"]})
+    assert len(model.recommend(users=["eve"], n_items=1)["item"]) == 1
+
+
+@pytest.mark.parametrize("verb", ["fit", "learn"])
+def test_a_guard_that_warns_lets_learn(url, verb):
+    forgotten = DoNotLearnList(url, key=KEY, action="warn")
+    forgotten.add(users=["al"])
+    model = guarded(forgotten).fit(CLEAN)
+    with pytest.warns(DoNotLearnWarning, match="1 of 2 events were forgotten"):
+        getattr(model, verb)(BACK)
+    assert len(model.recommend(users=["al"], n_items=1)["item"]) == 1
+    forgotten._store.close()
+
+
+def test_ids_are_asked_for_as_the_model_has_them(forgotten):
+    forgotten.add(users=[7])
+    column = pd.Categorical([7, 8, 8])
+    for users in (np.array([7, 8, 8], np.int16), [7.0, 8.0, 8.0], column):
+        frame = pd.DataFrame({"user": users, "item": ["a", "b", "c"]})
+        with pytest.raises(DoNotLearnError, match="1 of 3 events"):
+            guarded(forgotten).fit(frame)
+        guarded(forgotten).fit(frame[1:])
+
+
+def test_a_clone_is_guarded_by_the_same_list(forgotten):
+    model = clone(guarded(forgotten).fit(CLEAN))
+    assert model[0].get_params()["guard"] is forgotten
+    with pytest.raises(DoNotLearnError):
+        model.fit(BACK)
+    assert "2 digests" not in repr(model) and "3 digests" in repr(model)
+
+
+def in_pickle(model, path):
+    path.write_bytes(pickle.dumps(model))
+    return pickle.loads(path.read_bytes())
+
+
+def in_skops(model, path):
+    save(model, path)
+    return load(path)
+
+
+@pytest.mark.parametrize("stored", [in_pickle, in_skops])
+def test_a_stored_model_holds_no_key_and_learns_nothing_until_it_is_guarded(
+    forgotten, stored, tmp_path
+):
+    model = guarded(forgotten).fit(CLEAN)
+    back = stored(model, tmp_path / "model")
+    again = stored(back, tmp_path / "again")  # and so does a copy of what was loaded
+    for path in (tmp_path / "model", tmp_path / "again"):
+        assert KEY.encode() not in path.read_bytes() and b"DoNotLearn" not in path.read_bytes()
+    assert digest_of(again) == digest_of(model) == digest_of(guarded(None).fit(CLEAN))
+    for ask in (*ASK.values(), lambda model: clone(model).fit(CLEAN)):
+        with pytest.raises(ValueError, match="guard of the InteractionEncoder was not stored"):
+            ask(again)
+    again.forget(users=["cy"])
+    again.set_params(interactionencoder__guard=forgotten)
+    with pytest.raises(DoNotLearnError):
+        again.learn(BACK)
+    again.set_params(interactionencoder__guard=None).learn(BACK)
+
+
+def test_a_list_is_never_pickled(forgotten):
+    with pytest.raises(TypeError, match="cannot be pickled; expected that its key stays"):
+        pickle.dumps(forgotten)
+
+
+@pytest.mark.parametrize("guard", ["al", 3])
+def test_what_cannot_be_asked_is_no_guard(guard):
+    with pytest.raises(ValueError, match="'guard' parameter of InteractionEncoder"):
+        guarded(guard).fit(CLEAN)
+
+
+def test_a_service_fills_the_list_that_guards_its_model(url, tmp_path):
+    forgotten = DoNotLearnList(url, key=KEY)
+    model = guarded(forgotten).fit(CLEAN)
+    path = tmp_path / "model.skops"
+    service = DeletionService(model, tmp_path / "s.db", path, key=KEY, do_not_learn=forgotten)
+    probe = make_probe(model, {"users": ["di"]})
+    service.submit(users=["di"], request_id="one")
+    assert service.flush().n_requests == 1
+    with pytest.raises(DoNotLearnError, match="2 of 4 events"):
+        clone(model).fit(CLEAN)
+    assert audit_residue(model, probe, [path]).count == 0
+    service.close()
+    served = DeletionService(None, tmp_path / "s.db", path, key=KEY)
+    assert served.is_current and len(served.recommend(users=["cy"], n_items=1)["item"]) == 1
+    served.close()
+    forgotten._store.close()

@@ -129,6 +129,8 @@ def test_the_digest_sees_every_part():
     digests = {digest_of(model)}
     for owner in (*dict(model.steps).values(), model):
         for name, value in list(vars(owner).items()):
+            if name == "guard":
+                continue  # of what is learned next: no part of what has been
             twin = copy.deepcopy(model)
             place = next(o for o in (twin, *dict(twin.steps).values()) if type(o) is type(owner))
             if isinstance(value, np.ndarray):
