@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 Floats = NDArray[Any]
+# Shares of the radius at which the path of a solve is kept: a quarter is what a rejected step
+# leaves of it.
+SHRINK = 0.25
+_SHORTER = (SHRINK**2, SHRINK)
 Preconditioner = Callable[[Array], Array]
 
 
@@ -74,6 +78,10 @@ class Solution:
 
     length : float
         Norm of the step, as the trust region measures it.
+
+    shorter : tuple of Solution, default=()
+        Solutions of the same solve in smaller trust regions, the largest first: what a rejected
+        step is followed by, without another product.
     """
 
     value: Array
@@ -82,6 +90,7 @@ class Solution:
     residual_norm: float
     decrease: float
     length: float = 0.0
+    shorter: tuple[Solution, ...] = ()
 
 
 def trust_region_cg(
@@ -110,6 +119,7 @@ def trust_region_cg(
     direction, rz, g_norm = -z, float(residual @ z), norm(g)
     x_norm2 = x_dot_p = 0.0
     p_norm2 = rz
+    shorter: tuple[Solution, ...] = ()
     status = Status.MAX_ITER
     if not np.isfinite(rz):
         return Solution(x, Status.NON_FINITE, 0, 1.0, 0.0)
@@ -124,10 +134,18 @@ def trust_region_cg(
             status = Status.NON_FINITE
             break
         alpha = rz / curvature if curvature > 0 else np.inf
-        if x_norm2 + alpha * (2 * x_dot_p + alpha * p_norm2) >= radius**2:
-            inside = x_dot_p**2 + p_norm2 * max(radius**2 - x_norm2, 0.0)
-            alpha = (-x_dot_p + np.sqrt(inside)) / p_norm2
-            status = Status.BOUNDARY if curvature > 0 else Status.NEGATIVE_CURVATURE
+        ahead = x_norm2 + alpha * (2 * x_dot_p + alpha * p_norm2)
+        edge = Status.BOUNDARY if curvature > 0 else Status.NEGATIVE_CURVATURE
+        for share in _SHORTER[len(shorter) :]:
+            if ahead < (share * radius) ** 2:
+                break
+            alpha_there = _to_edge(share * radius, x_norm2, x_dot_p, p_norm2)
+            there, left = x + alpha_there * direction, residual + alpha_there * Hp
+            found = (edge, n_iter, norm(left) / g_norm, -0.5 * float(there @ (g + left)))
+            shorter = (Solution(there, *found, share * radius, shorter), *shorter)
+        if ahead >= radius**2:
+            alpha = _to_edge(radius, x_norm2, x_dot_p, p_norm2)
+            status = edge
         x += alpha * direction
         residual += alpha * Hp
         x_norm2 += alpha * (2 * x_dot_p + alpha * p_norm2)
@@ -148,7 +166,13 @@ def trust_region_cg(
     # H x = residual - g, so the model's decrease costs no further product.
     decrease = -0.5 * float(x @ (g + residual))
     length = float(np.sqrt(max(x_norm2, 0.0)))
-    return Solution(x, status, n_iter, norm(residual) / g_norm, decrease, length)
+    return Solution(x, status, n_iter, norm(residual) / g_norm, decrease, length, shorter)
+
+
+def _to_edge(radius: float, x_norm2: float, x_dot_p: float, p_norm2: float) -> float:
+    """Multiple of the direction p that takes x to the edge of a trust region."""
+    inside = x_dot_p**2 + p_norm2 * max(radius**2 - x_norm2, 0.0)
+    return float((-x_dot_p + np.sqrt(inside)) / p_norm2)
 
 
 def scipy_cg(

@@ -30,7 +30,7 @@ from sklearn_unlearn.solvers._gauge import (
     canonical_rotation,
     rotate_columns,
 )
-from sklearn_unlearn.solvers._linear import PRECONDITIONERS, SOLVERS, Solution, Status
+from sklearn_unlearn.solvers._linear import PRECONDITIONERS, SHRINK, SOLVERS, Solution, Status
 
 __all__ = ["NewtonResult", "NewtonSettings", "newton"]
 
@@ -184,6 +184,7 @@ def newton(
     gtol = gtol(first_norm) if callable(gtol) else gtol
     n_steps = n_products = n_solves = rejected = 0
     status, radius = Status.CONVERGED, np.inf
+    solution: Solution | None = None
     while n_steps < settings.max_steps and rejected <= _MAX_REJECTED:
         if left <= gtol or not np.isfinite(left):
             break
@@ -197,8 +198,10 @@ def newton(
             objective, point, rotation = _in_canonical_basis(objective, point, rotation)
         rtol = _forcing(left, first_norm, gtol, settings)
         limited = replace(settings, max_iter=int(min(settings.max_iter, afford)))
-        solution, products, radius = _solve(objective, point, radius, rtol, limited)
-        n_products += products
+        solution = _shorter(solution, radius) if rejected else None
+        if solution is None:
+            solution, products, radius = _solve(objective, point, radius, rtol, limited)
+            n_products += products
         status = solution.status
         if objective.stops_at_saddles and status is Status.NEGATIVE_CURVATURE:
             break
@@ -261,6 +264,14 @@ def _solve(
     return solution, H.n_products, radius
 
 
+def _shorter(rejected: Solution | None, radius: float) -> Solution | None:
+    """Solution within a smaller trust region that the rejected solve has passed, if it has."""
+    if rejected is None or not rejected.shorter:
+        return None
+    shorter = rejected.shorter[0]
+    return shorter if np.isclose(shorter.length, radius, rtol=1e-9, atol=0.0) else None
+
+
 def _judge(
     objective: _Objective, point: LocalModel, solution: Solution, radius: float
 ) -> tuple[LocalModel, float, bool]:
@@ -275,7 +286,7 @@ def _judge(
         accepted = norm(trial.gradient) < norm(point.gradient)
         ratio = 1.0 if accepted else ratio
     if not np.isfinite(ratio) or ratio < 0.25:
-        radius = 0.25 * min(radius, solution.length)
+        radius = SHRINK * min(radius, solution.length)
     elif ratio > 0.75 and solution.status in (Status.BOUNDARY, Status.NEGATIVE_CURVATURE):
         radius = 2.5 * radius
     return (trial if accepted else point), radius, accepted

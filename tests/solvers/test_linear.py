@@ -170,6 +170,20 @@ def test_larger_region_never_gives_a_smaller_decrease(seed, one, other):
     assert small <= large * (1 + 1e-9)
 
 
+@given(seeds, radii, st.booleans())
+def test_what_a_solve_passes_is_what_smaller_regions_end_in(seed, radius, indefinite):
+    H, g, M = system(seed, INDEFINITE if indefinite else None)
+    solution = solve("trust-ncg", H, g, M, radius=radius)
+    regions = [share * radius for share in (0.25, 0.0625) if share * radius <= solution.length]
+    assert [one.length for one in solution.shorter] == regions
+    for one in solution.shorter:
+        alone = solve("trust-ncg", H, g, M, radius=one.length)
+        assert_array_equal(one.value, alone.value)
+        assert (one.status, one.n_iter) == (alone.status, alone.n_iter)
+        check_bookkeeping(one, H, g)
+    assert [len(one.shorter) for one in solution.shorter] == [1, 0][2 - len(regions) :]
+
+
 @given(seeds, radii)
 def test_indefinite_matrix_ends_on_the_boundary_below_the_steepest_descent(seed, radius):
     H, g, M = system(seed, INDEFINITE)

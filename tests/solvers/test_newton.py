@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 from sklearn_unlearn.objectives import TiltedObjective
+from sklearn_unlearn.solvers import _newton
 from sklearn_unlearn.solvers._linear import PRECONDITIONERS, SOLVERS, Status
 from sklearn_unlearn.solvers._newton import NewtonSettings, newton
 from tests.problems import PROBLEMS, SOLVED, Problem, forget_some, gap, low_rank_labels, optimum
@@ -117,12 +118,25 @@ def test_no_step_raises_the_objective(solved, solver, scale):
     steps = [(0, objective.value(start), 0.0, 0)]
     settings = NewtonSettings(solver=solver, max_steps=30)
     result = newton(objective, start, 1e-9, settings, on_step=lambda *step: steps.append(step))
+    rejected = False
     for before, after in pairwise(steps):
         assert after[1] <= before[1] + 1e-12 * (1 + abs(before[1]))
         assert after[0] in (before[0], before[0] + 1)
-        assert after[3] > before[3]
+        # A solve whose step was rejected has passed a shorter one.
+        assert after[3] > before[3] or (rejected and after[3] == before[3])
+        rejected = after[0] == before[0]
     assert steps[-1] == (result.n_steps, result.value, result.gradient_norm[1], result.n_products)
     assert result.value < steps[0][1]
+
+
+def test_what_a_rejected_step_passed_is_not_computed_again(solved, monkeypatch):
+    objective, start = solved.objective(), solved.theta(scale=20.0)
+    result = newton(objective, start, 1e-8)
+    monkeypatch.setattr(_newton, "_shorter", lambda *_: None)
+    again = newton(objective, start, 1e-8)
+    assert result.n_products < again.n_products
+    assert result.n_steps == again.n_steps
+    assert_allclose(result.theta, again.theta, rtol=1e-7, atol=1e-9)
 
 
 def test_result_describes_itself(solved):
