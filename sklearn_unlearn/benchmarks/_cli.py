@@ -68,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_output(options.json, "--json")
         if options.command == "encode":
             return run_encode(options)
+        if options.command == "serve":
+            from sklearn_unlearn.benchmarks.commands._serve import run_serve  # needs the extra
+
+            return run_serve(options)
         if options.command in ("exact", "gpu"):
             run = run_exact if options.command == "exact" else run_gpu
             with threadpool_limits(options.jobs), _frozen_heap():

@@ -230,7 +230,7 @@ def test_help(arguments, capsys):
     [
         (
             ["fit"],
-            f"Got the command 'fit'; expected {', '.join(COMMANDS)}, encode, exact, gpu. Choose",
+            f"Got the command 'fit'; expected {', '.join(COMMANDS)}, encode, exact, gpu, serve. Ch",
         ),
         (["--problem", "movies"], "Got the problem 'movies'; expected 'synthetic'"),
         (["--problem", "npz:no.npz"], "Got the path 'no.npz'; expected an .npz file. Check"),

@@ -28,7 +28,7 @@ from sklearn_unlearn.benchmarks.methods._estimators import ESTIMATORS, PRESETS
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
 _COMMANDS = ("forget", "growth", "batch", "ifru", "als", "shipped", "scale")
-_OTHERS = ("encode", "exact", "gpu")
+_OTHERS = ("encode", "exact", "gpu", "serve")
 #: Commands that compare `ALS` with implicit.
 PAIRED = ("als", "shipped", "scale")
 
@@ -46,6 +46,7 @@ commands (COMMAND --help lists the options of each):
   encode   time and memory of InteractionEncoder, by library and kind of ids
   exact    models in closed form: speed, and how far from a refit, once and in a row
   gpu      models on the CPU and on a GPU: parity, pace of a product, times
+  serve    latency of lists while deletion requests are pending and flushed
 
 Estimators and settings of forget, growth, batch and ifru are short names or import paths:
   --estimator mypackage.models:MyModel
@@ -120,6 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_encode(commands.add_parser("encode", allow_abbrev=False))
     _add_exact(commands.add_parser("exact", allow_abbrev=False))
     _add_gpu(commands.add_parser("gpu", allow_abbrev=False))
+    _add_serve(commands.add_parser("serve", allow_abbrev=False))
     return parser
 
 
@@ -162,6 +164,17 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=count_from(0), default=0, help="of the data (default: 0)")
     add("--json", type=Path, metavar="FILE", help="also write everything to a file")
     add("--quiet", action="store_true", help="print no progress")
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    for name, size in (
+        ("users", 20_000), ("items", 5_000), ("factors", 64), ("requests", 200),
+        ("questions", 2_000),
+    ):  # fmt: skip
+        parser.add_argument(f"--n-{name}", type=count_from(1), default=size, metavar="NUMBER",
+                            help="how many (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=count_from(0), default=0, help="of data, model and users")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write it to a file")
 
 
 def _add_exact(parser: argparse.ArgumentParser) -> None:

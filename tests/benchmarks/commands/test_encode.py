@@ -179,4 +179,4 @@ def test_help(capsys):
     assert "encode" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["decode"])
-    assert "encode, exact, gpu. Choose one" in capsys.readouterr().err
+    assert "encode, exact, gpu, serve. Choose one" in capsys.readouterr().err
