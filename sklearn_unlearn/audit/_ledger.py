@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sklearn_unlearn._version import __version__
+from sklearn_unlearn.audit._canonical import canonical_json
 from sklearn_unlearn.audit._errors import StoreError
 from sklearn_unlearn.audit._store import Store, Transaction
 
@@ -81,20 +82,16 @@ def append(
             versions=_versions(),
             previous=state["head"],
         )
-        text = canonical(fields)
+        text = canonical_json({name: _finite(value) for name, value in fields.items()})
         state["head"] = _hash(text)
         rows.append({"sequence": state["sequence"], "entry": text, "hash": state["head"]})
     if rows:
         transaction.run(store.sql.insert(store.tables.ledger), rows)
 
 
-def canonical(fields: Mapping[str, Any]) -> str:
-    """Write scalars as the one JSON text that stands for them; numbers that are none as null."""
-    plain = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in fields.items()
-    }
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _finite(value: Any) -> Any:
+    """Leave out what JSON has no number for, such as the residual of a method that has none."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _hash(text: str) -> str:
@@ -262,8 +259,8 @@ def _problem(sequence: Any, text: Any, own: Any, expected: int, previous: str) -
         return f"{where} was edited: its hash is another"
     try:
         entry = json.loads(text)
-        plain = isinstance(entry, dict) and canonical(entry) == text
-    except ValueError:
+        plain = isinstance(entry, dict) and canonical_json(entry) == text
+    except (ValueError, RecursionError):
         plain = False
     if not plain or entry.get("sequence") != expected:
         return f"{where} was edited: it is not as entries are written"

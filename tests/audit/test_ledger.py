@@ -8,7 +8,8 @@ import string
 import pytest
 
 from sklearn_unlearn.audit import DeletionQueue, Ledger, generate_key, verify_ledger
-from sklearn_unlearn.audit._ledger import FIELDS, append, canonical, check_entries
+from sklearn_unlearn.audit._canonical import canonical_json
+from sklearn_unlearn.audit._ledger import FIELDS, append, check_entries
 
 KEY = generate_key()
 N_ENTRIES = 12
@@ -57,6 +58,21 @@ def test_an_empty_ledger_is_whole(url):
         assert verify_ledger(queue.store, head=queue.ledger.head())
 
 
+def test_text_that_is_nested_deep_is_a_finding():
+    import hashlib
+
+    text = "[" * 100_000
+    assert not check_entries([(1, text, hashlib.sha256(text.encode()).hexdigest())])
+
+
+def test_a_number_that_is_none_is_left_out(queue):
+    with queue.store.writing() as transaction:
+        append(queue.store, transaction, 0.0, [{"residual": float("nan"), "seconds": 1.5}])
+    entry = queue.ledger.entries()[-1]
+    assert (entry["residual"], entry["seconds"]) == (None, 1.5)
+    assert verify_ledger(queue.store)
+
+
 def tampered(rows, kind, draw):
     """Change rows (sequence, text, hash) in one way, as whoever can write the table could."""
     rows = list(rows)
@@ -73,7 +89,7 @@ def tampered(rows, kind, draw):
     elif kind == "value, with its own hash":
         entry = json.loads(text) | {draw.choice(["outcome", "n_users", "seconds"]): 7}
         _, _, own = _hashed(entry)
-        rows[place] = sequence, canonical(entry), own
+        rows[place] = sequence, canonical_json(entry), own
     elif kind == "whitespace, with its own hash":
         changed = text.replace(",", ", ", 1)
         rows[place] = sequence, changed, _hashed(None, changed)[2]
@@ -102,7 +118,7 @@ def tampered(rows, kind, draw):
 def _hashed(entry, text=None):
     import hashlib
 
-    text = canonical(entry) if text is None else text
+    text = canonical_json(entry) if text is None else text
     return None, text, hashlib.sha256(text.encode()).hexdigest()
 
 
