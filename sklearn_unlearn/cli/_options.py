@@ -159,8 +159,11 @@ def _pair(
     return first(parts[0]), second(parts[1])
 
 
-def read_requests(path: Path) -> list[DeletionRequest]:
-    """Read requests from JSON lines, each an object with the fields of `DeletionRequest`."""
+def read_requests(path: Path, read: Reader | None = None) -> list[DeletionRequest]:
+    """Read requests from JSON lines, each an object with the fields of `DeletionRequest`.
+
+    JSON has numbers and text. With a reader, text becomes what ids are, as UUIDs.
+    """
     requests = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
@@ -175,11 +178,11 @@ def read_requests(path: Path) -> list[DeletionRequest]:
                 'such as {"users": [42], "request_id": "ticket-1"}. Correct it; nothing was taken '
                 "in."
             )
-        requests.append(_request_of(dict(fields), number))
+        requests.append(_request_of(dict(fields), number, read))
     return requests
 
 
-def _request_of(fields: dict[str, Any], number: int) -> DeletionRequest:
+def _request_of(fields: dict[str, Any], number: int, read: Reader | None) -> DeletionRequest:
     for name in ("before", "received"):
         if isinstance(fields.get(name), str):
             try:
@@ -192,6 +195,8 @@ def _request_of(fields: dict[str, Any], number: int) -> DeletionRequest:
     for name in ("interactions", "categories"):
         if isinstance(fields.get(name), list):
             fields[name] = [tuple(one) if isinstance(one, list) else one for one in fields[name]]
+    if read is not None:
+        fields = _converted(fields, read)
     try:
         return DeletionRequest(**fields)
     except TypeError as error:
@@ -202,3 +207,31 @@ def _request_of(fields: dict[str, Any], number: int) -> DeletionRequest:
             "interactions, categories, before, request_id, regulation or received. Correct it; "
             "nothing was taken in."
         ) from None
+
+
+def _converted(fields: dict[str, Any], read: Reader) -> dict[str, Any]:
+    """Read the ids of a request that are text."""
+
+    def user(one: Any) -> Any:
+        return read.user(one) if isinstance(one, str) else one
+
+    def item(one: Any) -> Any:
+        return read.item(one) if isinstance(one, str) else one
+
+    def both(pair: Any, second: Callable[[Any], Any]) -> Any:
+        fits = isinstance(pair, tuple) and len(pair) == 2
+        return (user(pair[0]), second(pair[1])) if fits else pair  # what does not is refused later
+
+    ways: dict[str, Callable[[Any], Any]] = {
+        "users": user,
+        "items": item,
+        "interactions": lambda pair: both(pair, item),
+        "categories": lambda pair: both(pair, lambda name: name),
+    }
+    for name, way in ways.items():
+        values = fields.get(name)
+        if isinstance(values, list):
+            fields[name] = list(map(way, values))
+        elif isinstance(values, str) and name in ("users", "items"):
+            fields[name] = way(values)
+    return fields

@@ -55,7 +55,7 @@ def submit(
         Path | None, typer.Option(help="Snapshot by which the request is checked.")
     ] = None,
     id_type: Annotated[
-        IdType | None, typer.Option(help="What ids in options are, without --model.")
+        IdType | None, typer.Option(help="What ids are, without --model; in a file, what text is.")
     ] = None,
     request_id: Annotated[
         str | None, typer.Option(help="Your reference; it stays in the ledger.")
@@ -76,7 +76,8 @@ def submit(
                 "--file was given together with a request in options; expected one of them. Put "
                 "all requests into the file."
             )
-        requests = list(read_requests(file))
+        known = served is not None or id_type is not None
+        requests = list(read_requests(file, reader_of(served, id_type) if known else None))
     with _queue(store, served, model, key_file) as queue:
         show_rows(_listed(queue.submit_many(requests)), _STATUS, as_json)
 

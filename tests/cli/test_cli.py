@@ -9,14 +9,17 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from sklearn_unlearn import ALS
+from sklearn_unlearn import ALS, EASE
 from sklearn_unlearn.audit import DeletionQueue, digest_of, load, save
 from sklearn_unlearn.cli import COMMANDS, main
 from sklearn_unlearn.cli._options import KEY
 from sklearn_unlearn.datasets import make_interactions
+from sklearn_unlearn.pipeline import make_recommender_pipeline
+from sklearn_unlearn.preprocessing import InteractionEncoder
 
 
 class Shop:
@@ -123,6 +126,28 @@ def test_forget_at_once_is_the_model_that_never_knew(shop):
     assert (told["model_before"], told["model_after"]) == (before, digest_of(load(shop.model)))
     again = shop.json("forget", shop.model, "--pair", "108,i3", "--dry-run")
     assert again == {**again, "n_interactions": 0, "found": False}
+
+
+@pytest.mark.parametrize("by", ["--model", "--id-type"])
+def test_uuids_of_a_file_are_those_of_the_model(shop, by):
+    names = [str(UUID(int=k + 10**20)) for k in range(30)]
+    events = {"user": [UUID(one) for one in names for _ in range(4)],
+              "item": [UUID(int=k % 7 + 1) for k in range(120)]}  # fmt: skip
+    model = make_recommender_pipeline(InteractionEncoder(), EASE(regularization=5.0)).fit(events)
+    save(model, shop.model)
+    requests = shop.folder / "requests.jsonl"
+    pair = [names[5], str(UUID(int=5 * 4 % 7 + 1))]
+    lines = [{"users": [names[3]]}, {"users": names[4]}, {"interactions": [pair]}]
+    requests.write_text("\n".join(map(json.dumps, lines)))
+    kind = shop.model if by == "--model" else "uuid"
+    shop.json("submit", shop.store, "--file", requests, by, kind)
+    report = shop.flush()
+    assert (report["n_requests"], report["n_not_found"]) == (3, 0)
+    left = load(shop.model)
+    assert left._interactions.n_interactions == 120 - 4 - 4 - 1
+    requests.write_text(json.dumps({"users": ["nobody"]}))
+    error = shop.run("submit", shop.store, "--file", requests, by, kind, code=2).err
+    assert "an id is no UUID; expected one" in error and "nobody" not in error
 
 
 def test_requests_of_a_file_are_taken_in_together_or_not_at_all(shop):
