@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,19 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn._forget_report import ForgetReport
-from sklearn_unlearn.audit._digest import digest_of
 from sklearn_unlearn.audit._do_not_learn import DoNotLearnList
 from sklearn_unlearn.audit._errors import StaleModelError, StoreError
 from sklearn_unlearn.audit._flush import Batch, Flush, mark_of_item
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._ledger import append
-from sklearn_unlearn.audit._masks import Masks, recommend
+from sklearn_unlearn.audit._masks import recommend
 from sklearn_unlearn.audit._names import Names
-from sklearn_unlearn.audit._queue import OPEN, DeletionQueue
-from sklearn_unlearn.audit._records import generation_of, is_known, register, unseal
+from sklearn_unlearn.audit._queue import DeletionQueue
 from sklearn_unlearn.audit._replay import ReplayReport, replay_held
-from sklearn_unlearn.audit._requests import DeletionRequest, read_id
-from sklearn_unlearn.audit._scopes import Covered, Scopes
+from sklearn_unlearn.audit._requests import DeletionRequest
+from sklearn_unlearn.audit._scopes import Scopes
+from sklearn_unlearn.audit._served import ServedModel
 from sklearn_unlearn.audit._snapshots import load, save
 from sklearn_unlearn.audit._store import FlushLock, Store
 
@@ -67,15 +65,6 @@ class FlushReport:
     busy: bool = False
     erased: bool = False
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _View:
-    """What is served: a model, and the masks of the requests that it has not forgotten yet."""
-
-    model: Any
-    masks: Masks
-    counters: tuple[int, int, int]
 
 
 class DeletionService(DeletionQueue):
@@ -188,31 +177,33 @@ class DeletionService(DeletionQueue):
     ) -> None:
         _check_options(keep_for, on_suppressed, do_not_learn)
         self._scopes = Scopes(categories, event_times)
-        self._path, self._format, self._trusted = path, format, trusted
+        self._path, self._format = path, format
         if model is None and path is None:
             raise TypeError(
                 "model and path are None; expected one of them. Pass a fitted model, or the path "
                 "of a snapshot."
             )
-        self._model = load(path, trusted=trusted) if model is None and path is not None else model
-        Names(self._model).check_kinds()
+        if model is None and path is not None:
+            model = load(path, trusted=trusted)
+        Names(model).check_kinds()
         super().__init__(store, key=key)
         self._replay_key = self._key if replay_key is None else Key(replay_key)
         self._mark_key = None if mark_key is None else Key(mark_key)
         self._keep_for, self._do_not_learn = keep_for, do_not_learn
         self._on_suppressed = on_suppressed
-        self._lock = threading.RLock()
-        self._reached, self._is_new = self._register()
+        self._served = ServedModel(model, self.store, self._key, self._scopes, path, trusted)
         if path is not None and not os.path.exists(path):
-            save(self._model, path, format=format)  # type: ignore[arg-type]
-        shape = Names(self._model).data.shape
-        self._view = _View(self._model, Masks.none(shape), (-1, 0, -1))
+            save(model, path, format=format)  # type: ignore[arg-type]
+
+    @property
+    def _model(self) -> Any:
+        return self._served.model
 
     @property
     def is_current(self) -> bool:
         """Whether the model has forgotten all that was flushed; else it is not served."""
         try:
-            self._current()
+            self._served.current()
         except StaleModelError:
             return False
         return True
@@ -249,7 +240,7 @@ class DeletionService(DeletionQueue):
         TypeError, ValueError
             As the model does.
         """
-        names, masks = self._served()
+        names, masks = self._served.at_one_moment()
         return recommend(
             names,
             masks,
@@ -275,7 +266,7 @@ class DeletionService(DeletionQueue):
             False where user, item or pair is masked. After the flush it is True again for users and
             pairs: what is exported then comes from elsewhere; see `DoNotLearnList`.
         """
-        names, masks = self._served()
+        names, masks = self._served.at_one_moment()
         pairs = np.column_stack((names.users(list(users)), names.items(list(items))))
         return masks.allowed(pairs)
 
@@ -314,14 +305,14 @@ class DeletionService(DeletionQueue):
         with self.store.flush_lock() as lock:
             if lock is None:
                 return FlushReport(busy=True)
-            self._current()
+            self._served.current()
             steps = self._steps(lock)
             steps.expire()
             for take in (steps.resume, lambda: steps.claim(self._model, max_requests)):
                 batch = take()  # what was interrupted is done before anything else is claimed
                 if batch is not None:
                     done.append((batch, self._run(steps, batch)))
-            generation = self._current().counters[2]
+            generation = self._served.current().counters[2]
         results = [one for batch, _ in done for one in batch.results]
         return FlushReport(
             n_requests=len(results),
@@ -355,7 +346,7 @@ class DeletionService(DeletionQueue):
                 )
             options = (self._path, since, self._format, self._now(), self._path is not None)
             report = replay_held(self._model, self.store, self._replay_key, *options)
-            self._reached, self._is_new = report.generation, False
+            self._served.reached, self._served.is_new = report.generation, False
         return report
 
     def lift(self, items: Any) -> int:
@@ -382,86 +373,8 @@ class DeletionService(DeletionQueue):
                 append(self.store, transaction, now, [entry])
         return int(n_lifted)
 
-    # -- what is served ----------------------------------------------------------------------------
     def _check(self, request: DeletionRequest) -> None:
         self._scopes.check(request, Names(self._model))
-
-    def _served(self) -> tuple[Names, Masks]:
-        """Return a model as it is at one moment, and the masks of its positions."""
-        while True:
-            view = self._current()  # masks first: whoever sees them lifted sees the new model
-            names = Names(view.model)
-            if names.data.shape == view.masks.shape:  # else it has just learned
-                return names, view.masks
-
-    def _current(self) -> _View:
-        """Return masks and model that are those of the store."""
-        view = self._view
-        if view.counters == self.store.counters() and self._is_of_now(view):
-            return view
-        with self._lock:
-            self._view = self._refreshed(self._view)
-            return self._view
-
-    def _is_of_now(self, view: _View) -> bool:
-        """Whether masks are for the model as it is: what it learns it adds behind all else."""
-        return view.model is self._model and view.masks.shape == self._model._interactions.shape
-
-    def _refreshed(self, view: _View) -> _View:
-        table, sql = self.store.tables.requests, self.store.sql
-        names, known = Names(self._model), view.model is self._model
-        known = known and view.masks.shape == names.data.shape
-        with self.store.reading() as connection:
-            state = connection.execute(sql.select(self.store.tables.state)).one()
-            # New requests only add to the masks; whatever takes away changes the epoch.
-            same = known and view.counters[0] == state.epoch
-            query = sql.select(table).where(table.c.status.in_(OPEN))
-            rows = connection.execute(
-                query.where(table.c.number > (view.counters[1] if same else 0))
-            ).all()
-            taken = [] if same else connection.execute(sql.select(self.store.tables.masks)).all()
-        if state.generation > self._reached:
-            self._reload(state.generation)
-            names = Names(self._model)
-        masks = view.masks if same else Masks.none(names.data.shape)
-        covered = self._scopes.mask_all([self._request(row) for row in rows], names)
-        items = [read_id(unseal(self._key, row.payload, "mask", row.mark)) for row in taken]
-        found = names.items(items)
-        covered.append(Covered(items=found[found >= 0]))
-        counters = (state.epoch, state.newest, state.generation)
-        return _View(self._model, masks.plus(covered), counters)
-
-    def _request(self, row: Any) -> DeletionRequest:
-        text = self._key.decrypt(bytes(row.payload), "queue", row.request_id)
-        return DeletionRequest.from_bytes(text)
-
-    def _reload(self, generation: int) -> None:
-        """Load the model that another process has saved."""
-        # A model that the store has never seen may be the next one: replay decides, not the file.
-        if not self._is_new and self._path is not None and os.path.exists(self._path):
-            model = load(self._path, trusted=self._trusted)
-            with self.store.reading() as connection:
-                reached = generation_of(self.store, connection, digest_of(model))
-            if reached >= generation:
-                self._model, self._reached = model, reached
-                return
-        raise StaleModelError(
-            f"the model has forgotten what was flushed up to number {self._reached}; expected "
-            f"{generation}, as the store says. Bring it up to date by replay()."
-        )
-
-    def _register(self) -> tuple[int, bool]:
-        """Return up to which flush the model has forgotten, and whether the store has no idea.
-
-        A new store takes the model as it is.
-        """
-        digest = digest_of(self._model)
-        with self.store.writing() as transaction:
-            known = is_known(self.store, transaction.connection, digest)
-            if not known and not transaction.state["generation"]:
-                register(self.store, transaction, self._model, 0)
-                known = True
-            return generation_of(self.store, transaction.connection, digest), not known
 
     # -- flush -------------------------------------------------------------------------------------
     def _steps(self, lock: FlushLock) -> Flush:
@@ -488,7 +401,7 @@ class DeletionService(DeletionQueue):
         if self._do_not_learn is not None:
             named = vars(batch.named)
             self._do_not_learn.add(**named)
-        self._reached = batch.generation
+        self._served.reached = batch.generation
         steps.finish(batch, told, digest)
         return getattr(self._model, "forget_report_", None)
 
