@@ -63,6 +63,7 @@ def replay(
     path: str | os.PathLike[str] | None = None,
     since: datetime | None = None,
     format: str = "skops",
+    take_over: bool = False,
 ) -> ReplayReport:
     """Bring a restored model up to date with a store of deletion requests.
 
@@ -90,6 +91,10 @@ def replay(
 
     format : {"skops", "joblib"}, default="skops"
         Of the file, as in `save`.
+
+    take_over : bool, default=False
+        Whether `path` is that of the services, and they are to load this model from it. False is
+        for copies elsewhere.
 
     Returns
     -------
@@ -120,6 +125,11 @@ def replay(
     >>> replay(backup, service.store, key=key).n_records
     0
     """
+    if take_over and path is None:
+        raise ValueError(
+            "take_over is True and path is None; expected the path from which the services load "
+            "their model. Pass it."
+        )
     opened = open_store(store)
     try:
         with opened.flush_lock() as lock:
@@ -128,7 +138,8 @@ def replay(
                     "a flush is running; expected that none is, as it changes what is to be "
                     "replayed. Try again when it is done."
                 )
-            return replay_held(model, opened, Key(key), path, since, format)
+            options = (path, since, format, None, take_over)
+            return replay_held(model, opened, Key(key), *options)
     finally:
         if opened is not store:
             opened.close()
@@ -142,9 +153,9 @@ def replay_held(
     since: datetime | None,
     format: Any,
     now: float | None = None,
-    takes_over: bool = False,
+    take_over: bool | None = False,
 ) -> ReplayReport:
-    """Replay, by the holder of the lock; the model may take over from those that are served."""
+    """Replay, by the holder of the lock; with None, only what is not the newest takes over."""
     started, before = time.perf_counter(), digest_of(model)
     now = time.time() if now is None else now
     records, generation, is_newest = _missing_records(store, key, before, since)
@@ -156,7 +167,7 @@ def replay_held(
         save(model, path, format=format)
     seconds = time.perf_counter() - started
     with store.writing() as transaction:
-        if takes_over and not is_newest:
+        if take_over or (take_over is None and not is_newest):
             generation = _add_generation(store, transaction, key, now)
         after = register(store, transaction, model, generation)
         entry = {

@@ -344,7 +344,8 @@ class DeletionService(DeletionQueue):
                 raise StoreError(
                     "a flush is running; expected that none is. Try again when it is done."
                 )
-            options = (self._path, since, self._format, self._now(), self._path is not None)
+            take_over = False if self._path is None else None
+            options = (self._path, since, self._format, self._now(), take_over)
             report = replay_held(self._model, self.store, self._replay_key, *options)
             self._served.reached, self._served.is_new = report.generation, False
         return report

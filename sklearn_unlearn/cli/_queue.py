@@ -155,11 +155,16 @@ def replay_(
         datetime | None,
         typer.Option(help="The model was fitted without what was deleted before, in UTC."),
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Services load this snapshot in place of their model."),
+    ] = False,
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Forget in a restored snapshot what was forgotten since it was taken."""
-    report = replay(load_model(model), store, key=key_of(key_file), path=model, since=since)
+    found, key = load_model(model), key_of(key_file)
+    report = replay(found, store, key=key, path=model, since=since, take_over=take_over)
     show(asdict(report), as_json)
 
 

@@ -171,6 +171,23 @@ def test_a_model_that_was_fitted_anew_takes_over(url, tmp_path, name):
     other.close()
 
 
+def test_a_snapshot_that_another_process_has_fitted_takes_over(url, tmp_path):
+    path, newer = tmp_path / "model.skops", joined(EVENTS, {"user": [6000], "item": [7001]})
+    with DeletionService(fitted(EVENTS), url, path, key=KEY) as service:
+        service.submit(users=[1003])
+        service.flush()
+        save(fitted(newer), path)
+        with pytest.raises(ValueError, match="take_over is True and path is None"):
+            replay(load(path), url, key=KEY, take_over=True)
+        replay(load(path), url, key=KEY, path=path)  # known as one of the newest from now on
+        same_lists(service, without(EVENTS, [1003]), [1001])
+        replay(load(path), url, key=KEY, path=path, take_over=True)
+        same_lists(service, without(newer, [1003]), [1001, 6000])
+        service.submit(users=[1004])
+        service.flush()
+    same_lists(load(path), without(newer, [1003, 1004]), [1001, 6000])
+
+
 def test_a_backup_from_before_a_rotation_is_replayed(url, tmp_path):
     path = tmp_path / "model.skops"
     backup = fitted(EVENTS)
