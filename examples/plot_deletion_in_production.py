@@ -151,11 +151,7 @@ assert report.count == 0
 # Signed JSON that anyone with the public key can verify offline, and a page to read. It says what
 # the guarantee means, and what nobody looked at.
 
-entry = next(
-    one
-    for one in service.ledger.entries()
-    if one["request_id"] == "ticket-1" and one["action"] == "forget"
-)
+taken_in, entry = service.ledger.entries("ticket-1")
 signing_key = generate_signing_key()
 certificate = DeletionCertificate.from_entry(
     entry, key=signing_key, scope=["model", "snapshot", "export of vectors"], residue=report

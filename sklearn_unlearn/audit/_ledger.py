@@ -126,9 +126,10 @@ class Ledger:
     def __repr__(self) -> str:
         return f"<Ledger of {self.head()[0]} entries>"
 
-    def entries(self) -> list[dict[str, Any]]:
-        """Return all entries, the oldest first, each with its ``hash``."""
-        return [json.loads(text) | {"hash": own} for _, text, own in _rows(self._store)]
+    def entries(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        """Return all entries, or those of one request, the oldest first, each with its ``hash``."""
+        found = (json.loads(text) | {"hash": own} for _, text, own in _rows(self._store))
+        return [one for one in found if request_id in (None, one["request_id"])]
 
     def entry(self, sequence: int) -> dict[str, Any]:
         """Return one entry by its number, from 1."""

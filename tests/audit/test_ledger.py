@@ -42,6 +42,10 @@ def test_entries_have_the_fields_that_are_promised(queue):
     assert all(set(entry) == {*FIELDS, "hash"} for entry in entries)
     assert [entry["sequence"] for entry in entries] == list(range(1, N_ENTRIES + 1))
     assert queue.ledger.entry(2) == entries[1]
+    one = entries[0]["request_id"]
+    mine = [entry for entry in entries if entry["request_id"] == one]
+    assert queue.ledger.entries(one) == mine and 0 < len(mine) < N_ENTRIES
+    assert queue.ledger.entries("unheard of") == []
     assert json.loads(json.dumps(entries)) == entries
     with pytest.raises(KeyError, match="expected a number from 1 to 12"):
         queue.ledger.entry(13)
