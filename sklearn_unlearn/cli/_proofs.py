@@ -51,8 +51,10 @@ def verify_(
     except CertificateError as error:
         show({"verified": False, "problem": str(error)}, as_json)
         return NOT_VERIFIED
-    shown = {"verified": True, "guarantee": body["checked"]["guarantee"]}
-    names = ("declared_scope", "residual_count", "verify_method", "valid_until")
+    shown = {"verified": True} | {name: body["checked"][name] for name in ("guarantee", "meaning")}
+    for name in ("declared_scope", "not_in_scope"):
+        shown[name] = body[name] if as_json else "; ".join(body[name])
+    names = ("residual_count", "verify_method", "valid_until")
     show(shown | {name: body[name] for name in names}, as_json)
     return VERIFIED
 

@@ -267,7 +267,9 @@ def test_malformed_requests_are_refused_and_change_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["short", b"\xff" * 44, 7, KEY[:-4], None], ids=["text", "bytes", "number", "cut", "none"]
+    "key",
+    ["short", b"\xff" * 44, 7, KEY[:-4], None],
+    ids=["text", "bytes", "number", "cut", "none"],
 )
 def test_no_key(key):
     with pytest.raises((TypeError, ValueError), match="expected"):
