@@ -333,7 +333,8 @@ def _body_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     action, word = entry.get("action"), entry.get("guarantee")
     if action not in _ACTIONS or word not in GUARANTEES:
         _refuse(
-            "cannot be made of this entry, which is of no finished deletion",
+            "cannot be made of this entry, which is of no finished deletion, or of one that found "
+            "nothing",
             "an entry with the action forget or replay and a guarantee",
             "Choose the entry of the flush.",
         )

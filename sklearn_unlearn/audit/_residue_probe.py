@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sklearn_unlearn._forget_request import ForgetRequest, validate_forget_request
 from sklearn_unlearn.audit._residue_patterns import SHORTEST, Pattern, Scanner, is_telling
+from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.pipeline._translation import read_request
 from sklearn_unlearn.utils._pages import Pages, whole
@@ -107,6 +109,12 @@ def make_probe(
     ValueError, TypeError
         As of ``forget``, which leaves nothing of an unknown user either.
 
+    Warns
+    -----
+    DataWarning
+        If the model holds no interaction of the request, as after `forget`: an audit could then
+        find little or nothing, whatever is there.
+
     Notes
     -----
     These are searched for as bytes: the rows of the forgotten users and items in every table of
@@ -137,6 +145,13 @@ def make_probe(
     """
     recommender, named, ids, kept = _read(model, request)
     data = recommender._interactions
+    if not len(named.positions):
+        warnings.warn(
+            "the model holds no interaction of the request; expected the model as it was before, "
+            "as it tells what to search for. Make the probe before the flush, or of a backup.",
+            DataWarning,
+            stacklevel=2,
+        )
     found = _Collected()
     for table in _tables_of(model, data.shape):
         found.add_rows(table, _owners(table, named, data.shape))

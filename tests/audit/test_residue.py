@@ -37,6 +37,7 @@ from sklearn_unlearn import (
 )
 from sklearn_unlearn.audit import audit_residue, make_probe, save
 from sklearn_unlearn.audit._residue_patterns import Pattern, Scanner
+from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.recommenders import _paged
@@ -425,3 +426,10 @@ def test_wrong_arguments_are_refused(tmp_path):
         make_probe(MODEL, {"users": [7]}, vectors=[1.0, 2, 3])
     with pytest.raises(TypeError, match="expected it to stay in memory"):
         pickle.dumps(PROBE)
+
+
+def test_a_probe_of_a_model_that_has_forgotten_already_is_warned_of():
+    model = ALS(8, random_state=0).fit(np.random.default_rng(0).random((40, 30)) < 0.3)
+    model.forget(users=[7])
+    with pytest.warns(DataWarning, match="holds no interaction of the request; expected the model"):
+        make_probe(model, {"users": [7]})
