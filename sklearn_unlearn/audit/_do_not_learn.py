@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.audit._errors import DoNotLearnError, DoNotLearnWarning
+from sklearn_unlearn.audit._errors import DoNotLearnError, DoNotLearnWarning, StoreError
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._requests import DeletionRequest, check_id, write_id
 from sklearn_unlearn.audit._store import Store, open_prepared
@@ -68,7 +68,11 @@ class DoNotLearnList:
         self._store = open_prepared(store, self._key.mark(b"", "check"))
 
     def __repr__(self) -> str:
-        return f"<DoNotLearnList of {len(self)} digests>"
+        try:
+            n_digests = len(self)
+        except StoreError:  # of a guarded model, which can be shown all the same
+            return "<DoNotLearnList whose store cannot be read>"
+        return f"<DoNotLearnList of {n_digests} digest{'s' * (n_digests != 1)}>"
 
     def __len__(self) -> int:
         table = self._store.tables.do_not_learn

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from sklearn_unlearn.audit import (
     DoNotLearnError,
     DoNotLearnList,
     DoNotLearnWarning,
+    StoreError,
     audit_residue,
     digest_of,
     generate_key,
@@ -182,6 +184,19 @@ def test_a_stored_model_holds_no_key_and_learns_nothing_until_it_is_guarded(
 def test_a_list_is_never_pickled(forgotten):
     with pytest.raises(TypeError, match="cannot be pickled; expected that its key stays"):
         pickle.dumps(forgotten)
+
+
+def test_a_guard_whose_store_is_gone_refuses_and_can_still_be_shown(tmp_path):
+    (tmp_path / "store").mkdir()
+    forgotten = DoNotLearnList(tmp_path / "store" / "s.db", key=KEY)
+    model = guarded(forgotten).fit(CLEAN)
+    forgotten._store.close()
+    shutil.rmtree(tmp_path / "store")
+    assert "whose store cannot be read" in repr(model)
+    before = digest_of(model)
+    with pytest.raises(StoreError):
+        model.learn(BACK)
+    assert digest_of(model) == before
 
 
 @pytest.mark.parametrize("guard", ["al", 3])
