@@ -168,6 +168,20 @@ def test_pairs_take_two_fifths_of_the_sweeps_of_a_training():
     assert 3 * 2 < few.n_solver_iter < 4 * 2
 
 
+def test_sweeps_that_lead_away_are_a_failure():
+    early = ALS(16, alpha=10.0, regularization=20.0, n_sweeps=1, max_iter=0, random_state=0)
+    model = early.fit(X)
+    pairs = np.argwhere(X.toarray() != 0)[::20]
+    with (
+        pytest.warns(NotConvergedWarning, match="not fitted to its tolerance"),
+        pytest.warns(NotConvergedWarning, match="stopped so early"),
+    ):
+        report = copy.deepcopy(model).forget(pairs).forget_report_
+    assert report.guarantee == "one-step" and report.residual > 1
+    again = forgotten(model, AsTrainedUnlearner(on_failure="refit"), interactions=pairs)
+    assert again.forget_report_.guarantee == "refit"
+
+
 def scores_of(model, pairs):
     return np.einsum("nk,nk->n", model.user_factors_[pairs[:, 0]], model.item_factors_[pairs[:, 1]])
 
