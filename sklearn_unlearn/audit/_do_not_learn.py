@@ -16,7 +16,7 @@ from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._requests import DeletionRequest, check_id, write_id
 from sklearn_unlearn.audit._store import Store, open_prepared
 
-__all__ = ["DoNotLearnList"]
+__all__ = ["DoNotLearnList", "read_events"]
 
 
 class DoNotLearnList:
@@ -128,12 +128,7 @@ class DoNotLearnList:
         blocked : ndarray of bool, shape (n_events,)
             ``~blocked`` selects what may be learned.
         """
-        users, items = _column(users, "users"), _column(items, "items")
-        if len(users) != len(items):
-            raise ValueError(
-                f"there are {len(users)} users and {len(items)} items; expected as many of each. "
-                "Pass two columns of the same table."
-            )
+        users, items = read_events(users, items)
         table = self._store.tables.do_not_learn
         with self._store.reading() as connection:
             known = set(connection.execute(self._store.sql.select(table.c.mark)).scalars())
@@ -218,6 +213,17 @@ def _check_action(action: Any) -> str:
             "action is another word; expected 'raise' or 'warn'. Leave it out to refuse."
         )
     return str(action)
+
+
+def read_events(users: Any, items: Any) -> tuple[list[Any], list[Any]]:
+    """Return users and items of events in plain types; refuse what is no id."""
+    users, items = _column(users, "users"), _column(items, "items")
+    if len(users) != len(items):
+        raise ValueError(
+            f"there are {len(users)} users and {len(items)} items; expected as many of each. Pass "
+            "two columns of the same table."
+        )
+    return users, items
 
 
 def _column(ids: Any, name: str) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn._forget_report import ForgetReport
-from sklearn_unlearn.audit._do_not_learn import DoNotLearnList
+from sklearn_unlearn.audit._do_not_learn import DoNotLearnList, read_events
 from sklearn_unlearn.audit._errors import StaleModelError, StoreError
 from sklearn_unlearn.audit._flush import Batch, Flush, mark_of_item
 from sklearn_unlearn.audit._keys import Key
@@ -257,7 +257,7 @@ class DeletionService(DeletionQueue):
 
         Parameters
         ----------
-        users, items : list of ids
+        users, items : list, array or series of ids
             Of the events, of equal length.
 
         Returns
@@ -265,9 +265,15 @@ class DeletionService(DeletionQueue):
         allowed : ndarray of bool, shape (n_events,)
             False where user, item or pair is masked. After the flush it is True again for users and
             pairs: what is exported then comes from elsewhere; see `DoNotLearnList`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are other things than ids, which no request can name, or not as many of each.
         """
+        users, items = read_events(users, items)
         names, masks = self._served.at_one_moment()
-        pairs = np.column_stack((names.users(list(users)), names.items(list(items))))
+        pairs = np.column_stack((names.users(users), names.items(items)))
         return masks.allowed(pairs)
 
     def flush(self, max_requests: int | None = None) -> FlushReport:
@@ -296,7 +302,8 @@ class DeletionService(DeletionQueue):
         Exception
             What the model's ``forget`` raises; the requests are pending then.
         """
-        if max_requests is not None and (not isinstance(max_requests, int) or max_requests < 1):
+        number = max_requests if isinstance(max_requests, int) else 0
+        if max_requests is not None and (max_requests is True or number < 1):
             raise ValueError(
                 "max_requests is no positive integer; expected one, or None. Leave it out to take "
                 "all."

@@ -128,7 +128,13 @@ def test_an_export_is_told_what_is_masked(service):
     service.submit(users=[20], items=[5], interactions=[(user, item)])
     users, items = [20, 1, user, user, 999], [1, 5, item, (item + 1) % N_ITEMS, 1]
     free = [False, False, False, (item + 1) % N_ITEMS != 5, True]
-    assert service.allowed(users, items).tolist() == free
+    for form in (list, np.array, pd.Series):
+        assert service.allowed(form(users), form(items)).tolist() == free
+    # As floats, to which a missing id turns a column, nobody would be recognised.
+    with pytest.raises(TypeError, match="users holds something of type float; expected integers"):
+        service.allowed(np.array(users, float), items)
+    with pytest.raises(ValueError, match="there are 5 users and 1 items; expected as many"):
+        service.allowed(users, [1])
 
 
 def test_a_request_of_another_process_is_masked_too(url):
@@ -260,7 +266,7 @@ def test_a_budget_takes_the_oldest_first(service):
     assert service.flush(max_requests=2).n_requests == 2
     assert [service.status(name).status for name in names] == ["completed"] * 2 + ["pending"] * 3
     same_as_refit(service._model, without(users=[0, 1]))
-    for wrong in (0, -1, 1.5, "all"):
+    for wrong in (0, -1, 1.5, "all", True):
         with pytest.raises(ValueError, match="no positive integer"):
             service.flush(max_requests=wrong)
 
