@@ -10,7 +10,7 @@ from ._queue import DeletionQueue, RequestStatus
 from ._replay import ReplayReport, replay
 from ._requests import DeletionRequest
 from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
-from ._service import DeletionService, FlushReport
+from ._service import DeletionService, FlushPreview, FlushReport
 from ._signing_keys import (
     generate_signing_key,
     load_public_key,
@@ -30,6 +30,7 @@ __all__ = [
     "DoNotLearnError",
     "DoNotLearnList",
     "DoNotLearnWarning",
+    "FlushPreview",
     "FlushReport",
     "Ledger",
     "LedgerCheck",

@@ -14,7 +14,7 @@ from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._requests import DeletionRequest, check_id, utc_seconds
 from sklearn_unlearn.interactions import Interactions
 
-__all__ = ["Covered", "Scopes", "union", "unite"]
+__all__ = ["Covered", "Scopes", "together", "union", "unite"]
 
 Positions = NDArray[np.int64]
 _NONE = np.empty(0, np.int64)
@@ -225,6 +225,12 @@ def _seconds(times: Any) -> NDArray[np.float64]:
             "event. Leave events without a time out: they are never old."
         )
     return seconds
+
+
+def together(parts: list[Covered], names: Names) -> Covered:
+    """Return what some requests cover together, and what the model loses by all of them."""
+    users, items, pairs = union(parts)
+    return Covered(users, items, pairs, pairs, *_counts(names.data, users, items, pairs))
 
 
 def union(parts: list[Covered]) -> tuple[Positions, Positions, Positions]:

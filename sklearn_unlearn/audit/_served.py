@@ -115,6 +115,15 @@ class ServedModel:
         counters = (state.epoch, state.newest, state.generation)
         return _View(self.model, masks.plus(covered), counters)
 
+    def coverage(self) -> tuple[list[Covered], Names]:
+        """Return what each open request covers in the model, the oldest first."""
+        table, sql = self._store.tables.requests, self._store.sql
+        names = Names(self.current().model)
+        with self._store.reading() as connection:
+            query = sql.select(table).where(table.c.status.in_(OPEN)).order_by(table.c.number)
+            rows = connection.execute(query).all()
+        return self._scopes.cover_all([self._request(row) for row in rows], names), names
+
     def _request(self, row: Any) -> DeletionRequest:
         text = self._key.decrypt(bytes(row.payload), "queue", row.request_id)
         return DeletionRequest.from_bytes(text)

@@ -23,12 +23,12 @@ from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._queue import DeletionQueue
 from sklearn_unlearn.audit._replay import ReplayReport, replay_held
 from sklearn_unlearn.audit._requests import DeletionRequest
-from sklearn_unlearn.audit._scopes import Scopes
+from sklearn_unlearn.audit._scopes import Scopes, together
 from sklearn_unlearn.audit._served import ServedModel
 from sklearn_unlearn.audit._snapshots import load, save
 from sklearn_unlearn.audit._store import FlushLock, Store
 
-__all__ = ["DeletionService", "FlushReport"]
+__all__ = ["DeletionService", "FlushPreview", "FlushReport"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,31 @@ class FlushReport:
     busy: bool = False
     erased: bool = False
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FlushPreview:
+    """What a flush would do now.
+
+    Parameters
+    ----------
+    n_requests, n_not_found : int
+        Open requests, and those of them of which the model holds nothing.
+
+    n_interactions, n_users, n_items : int
+        Interactions that would go, and users and items that would lose one.
+
+    share : float
+        Of the interactions of the model. What a flush costs grows with it, up to what the
+        `max_cost` of the model's strategy allows.
+    """
+
+    n_requests: int
+    n_not_found: int
+    n_interactions: int
+    n_users: int
+    n_items: int
+    share: float
 
 
 class DeletionService(DeletionQueue):
@@ -275,6 +300,41 @@ class DeletionService(DeletionQueue):
         names, masks = self._served.at_one_moment()
         pairs = np.column_stack((names.users(users), names.items(items)))
         return masks.allowed(pairs)
+
+    def preview(self) -> FlushPreview:
+        """Say what a flush would forget; change nothing.
+
+        Returns
+        -------
+        preview : FlushPreview
+            Counts; no ids.
+
+        Raises
+        ------
+        StaleModelError
+            If the model is not up to date.
+
+        Examples
+        --------
+        >>> from sklearn_unlearn import ItemKNN
+        >>> from sklearn_unlearn.audit import DeletionService
+        >>> model = ItemKNN(2).fit([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+        >>> service = DeletionService(model, ":memory:")
+        >>> _ = service.submit(users=[0]), service.submit(interactions=[(0, 0), (1, 1)])
+        >>> service.preview().n_interactions
+        3
+        """
+        parts, names = self._served.coverage()
+        all_of_them = together(parts, names)
+        n = all_of_them.n_interactions
+        return FlushPreview(
+            n_requests=len(parts),
+            n_not_found=sum(not one.found for one in parts),
+            n_interactions=n,
+            n_users=all_of_them.n_users,
+            n_items=all_of_them.n_items,
+            share=n / max(names.data.n_interactions, 1),
+        )
 
     def flush(self, max_requests: int | None = None) -> FlushReport:
         """Forget what is pending, in one batch, and complete the requests.

@@ -117,7 +117,7 @@ def flush(
     model: Model,
     max_requests: Annotated[int | None, typer.Option(min=1, help="The oldest so many.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what is pending; change nothing.")
+        bool, typer.Option("--dry-run", help="Say what would go; change nothing.")
     ] = False,
     certificates: Annotated[
         Path | None, typer.Option(help="Folder for a signed certificate of each request.")
@@ -131,8 +131,8 @@ def flush(
     signer = signer_of(certificates, signing_key)
     with DeletionService(load_model(model), store, model, key=key_of(key_file)) as service:
         if dry_run:
-            pending = service.pending()
-            show({"pending": len(pending), "overdue": sum(one.overdue for one in pending)}, as_json)
+            overdue = len(service.pending(overdue=True))
+            show({**asdict(service.preview()), "n_overdue": overdue}, as_json)
             return
         first = service.ledger.head()[0]
         report = service.flush(max_requests)

@@ -78,6 +78,25 @@ def test_nothing_is_changed_by_a_service_without_requests(service):
             assert np.array_equal(one, two)
 
 
+def test_a_preview_counts_what_a_flush_forgets(service):
+    pair = next((user, item) for user, item in np.argwhere(DENSE).tolist() if user not in (3, 4))
+    assert service.preview().n_requests == 0 and service.preview().share == 0
+    for fields in ({"users": [3]}, {"users": [3, 4]}, {"items": [2]}, {"interactions": [pair]}):
+        service.submit(**fields)
+    service.submit(users=[N_USERS - 1], request_id="cancelled")
+    service.cancel("cancelled")
+    seen = service.preview()
+    assert seen == service.preview()
+    assert (seen.n_requests, seen.n_not_found) == (4, 0)
+    gone = DENSE - without([3, 4], [2], [pair])
+    assert seen.n_interactions == gone.sum() == round(seen.share * DENSE.sum())
+    assert (seen.n_users, seen.n_items) == (gone.any(1).sum(), gone.any(0).sum())
+    told = service.flush().report
+    assert (told.n_interactions, told.n_users, told.n_items) == (
+        seen.n_interactions, seen.n_users, seen.n_items
+    )  # fmt: skip
+
+
 def test_a_user_is_masked_at_once_and_for_good(service):
     service.submit(users=[3])
     for _ in range(2):
