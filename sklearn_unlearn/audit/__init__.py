@@ -4,13 +4,14 @@ from . import drop, opendsr
 from ._certificate import CertificateError, DeletionCertificate, verify
 from ._do_not_learn import DoNotLearnList
 from ._errors import DoNotLearnError, DoNotLearnWarning, StaleModelError, StoreError
+from ._flush_reports import FlushPreview, FlushReport
 from ._keys import generate_key
 from ._ledger import Ledger, LedgerCheck, verify_ledger
 from ._queue import DeletionQueue, RequestStatus
 from ._replay import ReplayReport, replay
 from ._requests import DeletionRequest
 from ._residue import Residue, ResidueProbe, ResidueReport, audit_residue, make_probe
-from ._service import DeletionService, FlushPreview, FlushReport
+from ._service import DeletionService
 from ._signing_keys import (
     generate_signing_key,
     load_public_key,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from sklearn_unlearn._forget_report import ForgetReport
 from sklearn_unlearn.audit._do_not_learn import DoNotLearnList, read_events
 from sklearn_unlearn.audit._errors import StaleModelError, StoreError
 from sklearn_unlearn.audit._flush import Batch, Flush, mark_of_item
+from sklearn_unlearn.audit._flush_reports import FlushPreview, FlushReport
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._ledger import append
 from sklearn_unlearn.audit._masks import recommend
@@ -28,68 +28,7 @@ from sklearn_unlearn.audit._served import ServedModel
 from sklearn_unlearn.audit._snapshots import load, save
 from sklearn_unlearn.audit._store import FlushLock, Store
 
-__all__ = ["DeletionService", "FlushPreview", "FlushReport"]
-
-
-@dataclass(frozen=True)
-class FlushReport:
-    """What a flush did.
-
-    Parameters
-    ----------
-    n_requests, n_not_found : int
-        Requests that it completed, and those of them of which the model held nothing.
-
-    generation : int
-        Number of the flush that changed the model last.
-
-    report : ForgetReport or None
-        Of the model; None if it did not change.
-
-    busy : bool
-        Whether another process or thread was flushing, so that this one did nothing.
-
-    erased : bool
-        Whether the files of the store are free of what the requests named. False on PostgreSQL,
-        where bytes go with its own housekeeping, and on SQLite while others read; the next flush
-        tries again. What is left there is encrypted.
-
-    seconds : float
-        Wall-clock time.
-    """
-
-    n_requests: int = 0
-    n_not_found: int = 0
-    generation: int = 0
-    report: ForgetReport | None = None
-    busy: bool = False
-    erased: bool = False
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class FlushPreview:
-    """What a flush would do now.
-
-    Parameters
-    ----------
-    n_requests, n_not_found : int
-        Open requests, and those of them of which the model holds nothing.
-
-    n_interactions, n_users, n_items : int
-        Interactions that would go, and users and items that would lose one.
-
-    share : float
-        Of the interactions of the model. What a flush costs grows with it, up to what the
-        `max_cost` of the model's strategy allows.
-    """
-
-    n_requests: int
-    n_not_found: int
-    n_interactions: int
-    n_users: int
-    n_items: int
-    share: float
+__all__ = ["DeletionService"]
 
 
 class DeletionService(DeletionQueue):
@@ -197,7 +136,7 @@ class DeletionService(DeletionQueue):
         event_times: Callable[[], Any] | Any = None,
         do_not_learn: DoNotLearnList | None = None,
         on_suppressed: str = "empty",
-        format: str = "skops",
+        format: Literal["skops", "joblib"] = "skops",
         trusted: Any = None,
     ) -> None:
         _check_options(keep_for, on_suppressed, do_not_learn)
@@ -218,7 +157,7 @@ class DeletionService(DeletionQueue):
         self._on_suppressed = on_suppressed
         self._served = ServedModel(model, self.store, self._key, self._scopes, path, trusted)
         if path is not None and not os.path.exists(path):
-            save(model, path, format=format)  # type: ignore[arg-type]
+            save(model, path, format=format)
 
     @property
     def _model(self) -> Any:
@@ -465,7 +404,7 @@ class DeletionService(DeletionQueue):
         told = steps.forget(batch, self._model)
         digest = steps.note(batch, self._model)
         if self._path is not None:
-            save(self._model, self._path, format=self._format)  # type: ignore[arg-type]
+            save(self._model, self._path, format=self._format)
         if self._do_not_learn is not None:
             named = vars(batch.named)
             self._do_not_learn.add(**named)

@@ -1,0 +1,70 @@
+"""What a flush did, and what it would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sklearn_unlearn._forget_report import ForgetReport
+
+__all__ = ["FlushPreview", "FlushReport"]
+
+
+@dataclass(frozen=True)
+class FlushReport:
+    """What a flush did.
+
+    Parameters
+    ----------
+    n_requests, n_not_found : int
+        Requests that it completed, and those of them of which the model held nothing.
+
+    generation : int
+        Number of the flush that changed the model last.
+
+    report : ForgetReport or None
+        Of the model; None if it did not change.
+
+    busy : bool
+        Whether another process or thread was flushing, so that this one did nothing.
+
+    erased : bool
+        Whether the files of the store are free of what the requests named. False on PostgreSQL,
+        where bytes go with its own housekeeping, and on SQLite while others read; the next flush
+        tries again. What is left there is encrypted.
+
+    seconds : float
+        Wall-clock time.
+    """
+
+    n_requests: int = 0
+    n_not_found: int = 0
+    generation: int = 0
+    report: ForgetReport | None = None
+    busy: bool = False
+    erased: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class FlushPreview:
+    """What a flush would do now.
+
+    Parameters
+    ----------
+    n_requests, n_not_found : int
+        Open requests, and those of them of which the model holds nothing.
+
+    n_interactions, n_users, n_items : int
+        Interactions that would go, and users and items that would lose one.
+
+    share : float
+        Of the interactions of the model. What a flush costs grows with it, up to what the
+        `max_cost` of the model's strategy allows.
+    """
+
+    n_requests: int
+    n_not_found: int
+    n_interactions: int
+    n_users: int
+    n_items: int
+    share: float
