@@ -81,7 +81,11 @@ def test_nothing_is_changed_by_a_service_without_requests(service):
 def test_a_preview_counts_what_a_flush_forgets(service):
     pair = next((user, item) for user, item in np.argwhere(DENSE).tolist() if user not in (3, 4))
     assert service.preview().n_requests == 0 and service.preview().share == 0
-    for fields in ({"users": [3]}, {"users": [3, 4]}, {"items": [2]}, {"interactions": [pair]}):
+    own = next((user, item) for user, item in np.argwhere(DENSE).tolist() if user == 3)
+    service.submit(users=[3])
+    service.submit(interactions=[own, pair])  # counted once, as the user goes with it
+    assert service.preview().n_interactions == DENSE[3].sum() + 1
+    for fields in ({"users": [3, 4]}, {"items": [2]}):
         service.submit(**fields)
     service.submit(users=[N_USERS - 1], request_id="cancelled")
     service.cancel("cancelled")
