@@ -1,4 +1,4 @@
-"""Packages of the extra ``audit``, imported when they are first needed."""
+"""Packages of the extras ``audit`` and ``mlflow``, imported when they are first needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["import_extra"]
 
 
-def import_extra(module: str, purpose: str) -> Any:
+def import_extra(module: str, purpose: str, extra: str = "audit") -> Any:
     """Import a module of an optional package.
 
     Parameters
@@ -18,6 +18,9 @@ def import_extra(module: str, purpose: str) -> Any:
 
     purpose : str
         What needs it, for the message.
+
+    extra : str, default="audit"
+        The extra of the package that brings it.
 
     Raises
     ------
@@ -40,5 +43,5 @@ def import_extra(module: str, purpose: str) -> Any:
         package = module.split(".")[0]
         raise ImportError(
             f"{purpose} needs the package {package}, which is not installed; expected the extra "
-            'audit. Run pip install "sklearn-unlearn[audit]"'
+            f'{extra}. Run pip install "sklearn-unlearn[{extra}]"'
         ) from error
