@@ -77,7 +77,10 @@ class Scopes:
         self._categories, self._event_times = categories, event_times
 
     def check(self, request: DeletionRequest, names: Names) -> None:
-        """Refuse ids of other types than the model's, and scopes that nothing is known for."""
+        """Refuse ids of other types than the model's, and scopes that nothing is known for.
+
+        What is known is read here, so that it is not found to be unusable when lists are made.
+        """
         names.users(request.users, strict=True)
         names.items(request.items, strict=True)
         names.pairs(request.interactions, strict=True)
@@ -92,6 +95,8 @@ class Scopes:
                 "the request names a date, and the service knows no times; expected its argument "
                 "event_times. Pass users, items and times of the events."
             )
+        self._of_categories(request.categories, names)
+        self._of_age(request.before_seconds, names)
 
     def mask_all(self, requests: Sequence[DeletionRequest], names: Names) -> list[Covered]:
         """Return what is to be masked for each request, without counting what the model loses."""

@@ -236,12 +236,21 @@ def test_positions_that_the_model_does_not_have_are_refused(service, fields):
      (([1], [2], [np.nan]), "1 missing times"), (([1], [2], ["x"]), "expected a date"),
      (([1], [2], [np.datetime64("nat")]), "1 missing times")],
 )  # fmt: skip
-def test_times_that_are_none(times, message):
+def test_times_that_are_none_are_found_before_a_request_is_taken_in(times, message):
     service = DeletionService(fitted(), ":memory:", event_times=times)
-    service.submit(before=date(2020, 1, 1))
+    lists = service.recommend(users=[1])[0]
     with pytest.raises((TypeError, ValueError), match=message):
-        service.flush()
-    assert [one.status for one in service.pending()] == ["pending"]
+        service.submit(before=date(2020, 1, 1))
+    assert service.pending() == []
+    np.testing.assert_array_equal(service.recommend(users=[1])[0], lists)
+
+
+@pytest.mark.parametrize("categories", [{1: {}}, {(1, 2): "horror"}])
+def test_categories_that_are_none_are_found_before_a_request_is_taken_in(categories):
+    service = DeletionService(fitted(), ":memory:", categories=categories)
+    with pytest.raises((TypeError, ValueError), match=r"categories.*expected"):
+        service.submit(categories=[(1, "horror")])
+    assert service.pending() == []
 
 
 # -- flush -----------------------------------------------------------------------------------------
