@@ -18,6 +18,7 @@ from sklearn_unlearn.benchmarks.commands._als import run_als
 from sklearn_unlearn.benchmarks.commands._encode import run_encode
 from sklearn_unlearn.benchmarks.commands._exact import run_exact
 from sklearn_unlearn.benchmarks.commands._gpu import run_gpu
+from sklearn_unlearn.benchmarks.commands._learn import run_learn
 from sklearn_unlearn.benchmarks.commands._options import (
     HYPER_PARAMETERS,
     PAIRED,
@@ -171,7 +172,7 @@ def _as_for_implicit(problem: Problem, options: argparse.Namespace) -> Problem:
 
 def _runner(options: argparse.Namespace, plan: Plan) -> Callable[[], Any]:
     X = plan.problem.X
-    if options.command in ("forget", "als"):
+    if options.command in ("forget", "learn", "als"):
         for name in options.requests:
             make_request(name, X, plan.seed)
     if options.command in PAIRED:
@@ -183,6 +184,8 @@ def _runner(options: argparse.Namespace, plan: Plan) -> Callable[[], Any]:
         return lambda: run_scale(plan, sorted({1, *options.factors}), options.expansion, rival)
     if options.command == "forget":
         return lambda: _forget.run_forget(plan, options.requests)
+    if options.command == "learn":
+        return lambda: run_learn(plan, options.requests)
     if options.command == "batch":
         make_request(f"users-{max(options.sizes)}", X, plan.seed)
         return lambda: _forget.run_batch(plan, options.sizes)

@@ -11,6 +11,7 @@ from sklearn_unlearn.benchmarks.commands._als import ALS_REQUESTS, ALS_SETTINGS
 from sklearn_unlearn.benchmarks.commands._encode import IDS, LIBRARIES
 from sklearn_unlearn.benchmarks.commands._exact import EXACT, EXACT_REQUESTS
 from sklearn_unlearn.benchmarks.commands._gpu import GPU_REQUESTS
+from sklearn_unlearn.benchmarks.commands._learn import LEARN_REQUESTS
 from sklearn_unlearn.benchmarks.commands._scale import EXPANSIONS, SCALE_SETTINGS
 from sklearn_unlearn.benchmarks.commands._values import (
     count_from,
@@ -27,7 +28,7 @@ from sklearn_unlearn.benchmarks.methods._estimators import ESTIMATORS, PRESETS
 
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
-_COMMANDS = ("forget", "growth", "batch", "ifru", "als", "shipped", "scale")
+_COMMANDS = ("forget", "learn", "growth", "batch", "ifru", "als", "shipped", "scale")
 _OTHERS = ("encode", "exact", "gpu", "serve")
 #: Commands that compare `ALS` with implicit.
 PAIRED = ("als", "shipped", "scale")
@@ -37,6 +38,7 @@ What forgetting costs, and how close to a refit it ends. Prints a Markdown table
 
 commands (COMMAND --help lists the options of each):
   forget   several requests and ways to forget, against refits (the default)
+  learn    forget, learn and correct the same interactions, against refits
   growth   cost of one user's request as the data grow at the same degrees
   batch    cost of one request in batches of several users
   ifru     flip labels, fit, forget the flipped: the protocol of the IFRU paper
@@ -48,7 +50,7 @@ commands (COMMAND --help lists the options of each):
   gpu      models on the CPU and on a GPU: parity, pace of a product, times
   serve    latency of lists while deletion requests are pending and flushed
 
-Estimators and settings of forget, growth, batch and ifru are short names or import paths:
+Estimators and settings of forget, learn, growth, batch and ifru are short names or import paths:
   --estimator mypackage.models:MyModel
   --settings "default,mypackage.rivals:GradientAscent(n_steps=20)"
 A setting is then any class with unlearn(problem), and an estimator any with fit, forget, recommend
@@ -90,7 +92,9 @@ def make_parser() -> argparse.ArgumentParser:
             _add_paired(command)
         else:
             _add_estimator(command)
-    for name, requests in (("forget", REQUESTS), ("als", ALS_REQUESTS)):
+    for name, requests in (
+        ("forget", REQUESTS), ("learn", LEARN_REQUESTS), ("als", ALS_REQUESTS),
+    ):  # fmt: skip
         made[name].add_argument(
             "--requests", type=read_names, default=list(requests), metavar="NAMES",
             help="pair, pairs-N, median-user, heavy-user, user-Q%%, item-Q%%, users-N, users-P%%, "

@@ -33,12 +33,13 @@ from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.metrics import remaining_gap, top_k_overlap
 from sklearn_unlearn.utils._verbs import cached_property
 
-__all__ = ["MAX_GAP", "Plan", "Trial"]
+__all__ = ["MAX_GAP", "REFERENCE_TOL", "Plan", "Trial"]
 
 #: Remaining gap, all and affected pairs, up to which a model counts as forgotten.
 MAX_GAP = 0.01
 
-_REFERENCE_TOL = 1e-9
+#: Tolerance of the refit that gaps are measured to.
+REFERENCE_TOL = 1e-9
 _LADDER = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
@@ -154,7 +155,7 @@ class Trial:
     @cached_property
     def reference(self) -> Any:
         """Make the target: a cold refit from a seed of its own, to a tight tolerance."""
-        tol = None if self._fit_tol is None else _REFERENCE_TOL
+        tol = None if self._fit_tol is None else REFERENCE_TOL
         return self._refit(tol, self.plan.seed + 2).result
 
     @cached_property

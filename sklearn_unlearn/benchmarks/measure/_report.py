@@ -94,6 +94,11 @@ _NOTE = (
     "fit are not counted."
 )
 _NOTES = {
+    "learn": (
+        "By the estimator's default strategy. Gaps are to a cold refit from another start, at a "
+        "tolerance of 1e-9 where the estimator has one; noise is the gap of a cold refit to the "
+        f"fit's tolerance, which is what is timed. In parentheses: a gap above {MAX_GAP:g}."
+    ),
     "als": (
         "Times in one run, beside implicit's own fit on what remains (`implicit`). Gaps are to a "
         "refit of the model's kind from its own start; noise is the gap of one from another seed. "
@@ -277,6 +282,19 @@ _TABLES: dict[str, list[Column]] = {
         ("implicit", _time("rival_seconds")),
         ("implicit / time", _times("speedup_rival")),
         ("own refit / time", _times("speedup_own")),
+    ],
+    "learn": [
+        ("request", _text("request")),
+        ("verb", _text("verb")),
+        ("rows", _of("n_interactions")),
+        ("gap, all", _of("gap_all", 2)),
+        ("gap, affected", _of("gap_affected", 2)),
+        ("noise, affected", _of("noise_affected", 2)),
+        ("residual", _reported("residual")),
+        ("guarantee", _reported("guarantee")),
+        ("time", _time("seconds")),
+        ("cold refit", _time("refit_seconds")),
+        ("cold refit / time", _times("speedup_refit")),
     ],
     "shipped": [
         ("model", _text("model")),
