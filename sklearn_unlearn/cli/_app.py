@@ -8,12 +8,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.utils._command import BAD_INPUT
 
 __all__ = ["run"]
 
 # What bad input raises; anything else is a fault of the program.
 _BAD_INPUT = (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError)
+_KNOWN = "expected ids that the model was fitted on and has not forgotten. Check them."
 
 
 def run(argv: list[str]) -> int:
@@ -30,7 +32,9 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         raise
     except _BAD_INPUT as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        if isinstance(error, UnknownInteractionError):  # its advice is for who writes Python
+            text = f"{text.split('; expected')[0]}; {_KNOWN}"
         print(f"sklearn-unlearn: error: {text}", file=sys.stderr)
         return BAD_INPUT
     return 0

@@ -81,7 +81,9 @@ def test_from_a_request_to_a_verified_certificate(shop):
     assert (told["n_requests"], told["certificates"]) == (1, 1)
     assert told["report"]["guarantee"] == "exact"
     assert shop.json("status", shop.store, "ticket-1")[0]["outcome"] == "forgotten"
-    assert shop.run("recommend", shop.model, "--user", 142, code=2).out == ""
+    unknown = shop.run("recommend", shop.model, "--user", 142, code=2)
+    assert unknown.out == "" and "InteractionEncoder" not in unknown.err
+    assert unknown.err.endswith("was fitted on and has not forgotten. Check them.\n")
 
     (certificate,) = folder.glob("*.json")
     public = "--public-key", shop.folder / "signer.pub", "--store", shop.store
