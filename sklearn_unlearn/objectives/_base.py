@@ -207,6 +207,13 @@ class Objective(ABC):
         """Return what every row feels of all rows; nothing where it feels its neighbours alone."""
         return ()
 
+    def removal_derivatives(self, theta: Floats) -> tuple[Floats, Floats] | None:
+        """Slope and curvature, in its own score, of the terms that leave with each interaction.
+
+        Shapes (n_interactions,); None where the removal of one changes the terms of others.
+        """
+        return None
+
     def drift(self, before: Floats, after: Floats) -> float:
         """Return the norm of the gradient's change in the rows that a restricted table lacks."""
         return 0.0

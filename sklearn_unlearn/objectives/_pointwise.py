@@ -166,6 +166,11 @@ class PointwiseObjective(LossObjective):
         slopes = self.loss.derivatives(scores + self.offset, self.loss.targets(values))[0]
         return slopes, users, items
 
+    def removal_derivatives(self, theta: Floats) -> tuple[Floats, Floats] | None:
+        """Weighted slope and curvature of each interaction."""
+        slopes, curvatures = self.at(theta).derivatives
+        return self.backend.to_numpy(slopes), self.backend.to_numpy(curvatures)
+
     def damping_of(self, theta: Floats, step: Floats) -> Floats:
         """Length at which each user may take its Newton step: see `solve_rows`."""
         if not self.loss.is_curved:

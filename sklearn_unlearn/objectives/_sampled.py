@@ -24,6 +24,8 @@ from sklearn_unlearn.objectives._pointwise import PointwiseObjective
 
 __all__ = ["SampledObjective"]
 
+Floats = NDArray[Any]
+
 
 @dataclass(frozen=True)
 class SampledObjective(PointwiseObjective):
@@ -104,6 +106,9 @@ class SampledObjective(PointwiseObjective):
             seed=seed,
             origin=data.origin,
         )
+
+    def removal_derivatives(self, theta: Floats) -> None:
+        """Nothing: with an interaction go its negatives, and it becomes one itself."""
 
     def partners_of(self, users: NDArray[Any], items: NDArray[Any]) -> NDArray[np.int64]:
         """Items drawn for some pairs; an item that its user gives up becomes a negative itself."""

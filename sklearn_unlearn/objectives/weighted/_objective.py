@@ -242,6 +242,11 @@ class WeightedObjective(SparseObjective):
             curvature *= weights
         return slope, curvature
 
+    def removal_derivatives(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Slope and curvature of each interaction beyond those of an unobserved cell."""
+        slopes, curvatures = self.at(theta).derivatives
+        return self.backend.to_numpy(slopes), self.backend.to_numpy(curvatures)
+
     def loss_sum(self, scores: Array, sums: tuple[Array, ...]) -> float:
         """Sum of the losses of all cells, from the observed scores and the Gram matrices."""
         c, xp = cast(scores, twin(self, "confidence", scores)), namespace_of(scores)
