@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn._forget_report import GUARANTEES
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.solvers import NewtonResult, Status
@@ -20,6 +21,7 @@ __all__ = [
     "ForgetProblem",
     "Progress",
     "Unlearner",
+    "check_outcome",
 ]
 
 Floats = NDArray[Any]
@@ -269,6 +271,29 @@ class ForgetOutcome:
     converged: bool
     slack: float = 0.0
     sums: tuple[Floats, ...] = ()
+
+
+def check_outcome(outcome: Any, strategy: Any, shape: tuple[int, ...]) -> ForgetOutcome:
+    """Refuse what is no answer: a strategy may be anybody's."""
+    name = type(strategy).__name__
+    if not isinstance(outcome, ForgetOutcome):
+        raise TypeError(
+            f"unlearn of {name} returned an object of type {type(outcome).__name__}; expected a "
+            "ForgetOutcome. Return one, made of the new parameters and what was done."
+        )
+    found = np.shape(outcome.theta)
+    # Columns may be added where the optimum asks for them.
+    if outcome.method != "refit" and (len(found), found[:1]) != (2, shape[:1]):
+        raise ValueError(
+            f"unlearn of {name} returned parameters of shape {found}; expected {shape}, that of "
+            "problem.theta. Change a copy of that table."
+        )
+    if outcome.guarantee not in GUARANTEES:
+        raise ValueError(
+            f"unlearn of {name} returned the guarantee {outcome.guarantee!r}; expected one of "
+            f"{', '.join(map(repr, GUARANTEES))}. Say 'one-step' where nothing is promised."
+        )
+    return outcome
 
 
 class Unlearner(Protocol):

@@ -25,7 +25,7 @@ from sklearn_unlearn.influence import (
     SweepUnlearner,
     Unlearner,
 )
-from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence._problem import ForgetProblem, check_outcome
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
@@ -227,7 +227,8 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
         problem = self._problem(retained, request, whole, used, occupied)
         # Where nothing was known there is nothing to start from.
         known = self._interactions.n_interactions > 0
-        outcome = (self._strategy() if known else RefitUnlearner()).unlearn(problem)
+        strategy = self._strategy() if known else RefitUnlearner()
+        outcome = check_outcome(strategy.unlearn(problem), strategy, problem.theta.shape)
         if outcome.method == "refit":
             theta = self._canonical(outcome.theta, whole)
             state = self._attributes(theta, whole, retained)

@@ -1,6 +1,8 @@
 """The strategy that a name stands for: its tolerance follows that of the fit."""
 
 import copy
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,3 +74,34 @@ def test_what_a_request_leaves_is_no_training_that_was_not_finished(estimator, d
     objective = model._make_objective(model._interactions)
     theta = model._theta(objective.layout).astype(float)
     assert np.linalg.norm(objective.gradient(theta)) <= 1.001 * report.gradient_norm[1]
+
+
+class Rival:
+    """A strategy of somebody's own, which changes what an outcome says."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def unlearn(self, problem):
+        return self.change(InfluenceUnlearner().unlearn(problem))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda outcome: None, r"an object of type NoneType; expected a Forget.*\. Ret"),
+        (lambda outcome: outcome.theta, r"an object of type ndarray; expected a Forget"),
+        (lambda outcome: replace(outcome, theta=outcome.theta[1:]), r"shape \(99, .*; expected \("),
+        (lambda outcome: replace(outcome, guarantee="best"), r"guarantee 'best'; expected one of"),
+    ],
+    ids=["nothing", "table", "rows", "guarantee"],
+)
+@pytest.mark.parametrize(("estimator", "data"), MODELS, ids=lambda v: type(v).__name__)
+def test_answers_that_are_none_are_refused_and_change_nothing(estimator, data, change, message):
+    model = copy.deepcopy(estimator).fit(data)
+    before = pickle.dumps(vars(model))
+    model.set_params(unlearner=Rival(change))
+    with pytest.raises((TypeError, ValueError), match=f"unlearn of Rival returned.*{message}"):
+        model.forget(users=[3])
+    assert pickle.dumps(vars(model.set_params(unlearner=None))) == before
+    model.set_params(unlearner=Rival(lambda outcome: outcome)).forget(users=[3])
