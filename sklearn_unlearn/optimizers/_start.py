@@ -21,7 +21,7 @@ from sklearn_unlearn.solvers._extremal import lowest_eigenpairs, top_singular
 from sklearn_unlearn.solvers._newton import NewtonSettings, newton
 from sklearn_unlearn.utils._random import hashed_normal
 
-__all__ = ["spectral_start"]
+__all__ = ["spectral_start", "without_factors"]
 
 Floats = NDArray[Any]
 
@@ -29,6 +29,8 @@ Floats = NDArray[Any]
 _LANCZOS = (1e-2, None)
 # Share of noise: columns that start at exactly zero could never leave it.
 _NOISE = 0.02
+# Gradient of the biases alone, as a share of that at zero.
+_BIASES = 1e-3
 
 
 def spectral_start(
@@ -53,10 +55,7 @@ def spectral_start(
         Table of parameters.
     """
     layout = objective.layout
-    base = objective.with_factors(0)
-    flat = base.layout.pack(np.zeros((layout.shape[0], 0)))
-    if layout.fit_bias:
-        flat = newton(base, flat, lambda norm: 1e-3 * norm, NewtonSettings(max_steps=20)).theta
+    base, flat = without_factors(objective, _BIASES)
     biases = np.concatenate(base.layout.biases(flat)) if layout.fit_bias else None
     certificate = base.certificate()
     residual = certificate.residual_operator(flat)
@@ -80,3 +79,29 @@ def spectral_start(
     # What is worse than no factors at all is no start: Newton's method could fall back to zero.
     best = lowest_along(objective, objective.value(flat), start)
     return flat if best is None else best
+
+
+def without_factors(objective: FactorObjective, tol: float) -> tuple[FactorObjective, Floats]:
+    """Objective without latent columns, and its minimum: biases alone, or nothing.
+
+    Parameters
+    ----------
+    objective : FactorObjective
+        J.
+
+    tol : float
+        Gradient norm of the biases, as a share of that at zero.
+
+    Returns
+    -------
+    base : FactorObjective
+        J of no columns.
+
+    theta : ndarray, shape (n_users + n_items, 0 or 2)
+        Its minimum.
+    """
+    base = objective.with_factors(0)
+    theta = base.layout.pack(np.zeros((objective.layout.shape[0], 0)))
+    if objective.layout.fit_bias:
+        theta = newton(base, theta, lambda norm: tol * norm, NewtonSettings(max_steps=20)).theta
+    return base, theta

@@ -36,8 +36,14 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
     n_factors : int, default=64
         Latent columns.
 
-    regularization : float, default=10.0
-        Weight of the penalty, :math:`\lambda`.
+    regularization : float or "auto", default=10.0
+        Weight of the penalty, :math:`\lambda`. "auto" takes a share of the largest that leaves a
+        factor: see `regularization_share`.
+
+    regularization_share : float, default=0.15
+        With ``regularization="auto"``: the penalty as a share of `regularization_max`, the least
+        one that leaves no factor, between 0 and 1. It is rounded to one of twenty numbers a decade,
+        and kept by `forget` and `learn`. Not used with a number.
 
     alpha : float, default=20.0
         Confidence of an observed value of 1.
@@ -89,6 +95,9 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
 
     item_factors_ : ndarray of shape (n_items, n_factors)
         Q, in the data type of X.
+
+    regularization_ : float
+        The penalty in force: the number that was given, or the one that the fit chose.
 
     n_iter_ : int
         Newton steps of the fit.
@@ -147,7 +156,8 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
         "n_factors": [Interval(Integral, 0, None, closed="left")],
-        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "regularization_share": [Interval(Real, 0, 1, closed="right")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
         "frequency_offset": [Interval(Real, 0, None, closed="left"), tuple],
@@ -169,7 +179,8 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
         self,
         n_factors: int = 64,
         *,
-        regularization: float = 10.0,
+        regularization: float | str = 10.0,
+        regularization_share: float = 0.15,
         alpha: float = 20.0,
         frequency_scaling: float = 0.0,
         frequency_offset: float | tuple[float, float] = 0.0,
@@ -184,6 +195,7 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
     ) -> None:
         self.n_factors = n_factors
         self.regularization = regularization
+        self.regularization_share = regularization_share
         self.alpha = alpha
         self.frequency_scaling = frequency_scaling
         self.frequency_offset = frequency_offset
@@ -211,7 +223,7 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
         return WeightedObjective.from_interactions(
             data,
             n_factors=self.n_factors,
-            regularization=self.regularization,
+            regularization=self._penalty,
             alpha=self.alpha,
             frequency_scaling=self.frequency_scaling,
             frequency_offset=_pair_of_offsets(self.frequency_offset),

@@ -42,9 +42,15 @@ class BPR(FactorModel):
         Items drawn for each interaction, S. Their losses are averaged, so it changes the noise of
         the objective and not its scale. More recommend better, and cost as much more time.
 
-    regularization : float, default=1.5
+    regularization : float or "auto", default=1.5
         :math:`\lambda`. Too small a value uses up `n_factors`, and refits from other starts
-        disagree: see the notes.
+        disagree: see the notes. "auto" takes a share of the largest that leaves a factor: see
+        `regularization_share`.
+
+    regularization_share : float, default=0.15
+        With ``regularization="auto"``: the penalty as a share of `regularization_max`, the least
+        one that leaves no factor, between 0 and 1. It is rounded to one of twenty numbers a decade,
+        and kept by `forget` and `learn`. Not used with a number.
 
     bias_regularization : float, default=4.0
         :math:`\lambda_b`.
@@ -97,6 +103,9 @@ class BPR(FactorModel):
 
     global_mean_ : float
         0.
+
+    regularization_ : float
+        The penalty in force: the number that was given, or the one that the fit chose.
 
     n_iter_ : int
         Newton steps of the fit.
@@ -166,7 +175,8 @@ class BPR(FactorModel):
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
         "n_factors": [Interval(Integral, 0, None, closed="left")],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
-        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "regularization_share": [Interval(Real, 0, 1, closed="right")],
         "bias_regularization": [Interval(Real, 0, None, closed="neither")],
         "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
         "fit_bias": ["boolean"],
@@ -185,7 +195,8 @@ class BPR(FactorModel):
         n_factors: int = 64,
         *,
         n_negatives: int = 4,
-        regularization: float = 1.5,
+        regularization: float | str = 1.5,
+        regularization_share: float = 0.15,
         bias_regularization: float = 4.0,
         frequency_scaling: float = 0.0,
         fit_bias: bool = True,
@@ -200,6 +211,7 @@ class BPR(FactorModel):
         self.n_factors = n_factors
         self.n_negatives = n_negatives
         self.regularization = regularization
+        self.regularization_share = regularization_share
         self.bias_regularization = bias_regularization
         self.frequency_scaling = frequency_scaling
         self.fit_bias = fit_bias
@@ -223,7 +235,7 @@ class BPR(FactorModel):
             data,
             n_factors=self.n_factors,
             n_negatives=self.n_negatives,
-            regularization=self.regularization,
+            regularization=self._penalty,
             bias_regularization=self.bias_regularization,
             frequency_scaling=self.frequency_scaling,
             fit_bias=self.fit_bias,

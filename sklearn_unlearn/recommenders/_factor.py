@@ -33,6 +33,7 @@ from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
     Occupied,
     canonical,
+    empty_rows,
     fault_of,
     grown_tables,
     is_saturated,
@@ -44,6 +45,7 @@ from sklearn_unlearn.recommenders._factor_state import (
     used_columns,
 )
 from sklearn_unlearn.recommenders._loaded import check_factors
+from sklearn_unlearn.recommenders._penalty import PenaltyChoice
 from sklearn_unlearn.recommenders._types import Columns, Floats, ModelObjective, State
 from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.solvers._gauge import canonical_rotation
@@ -70,7 +72,7 @@ _STRATEGIES = {
 _LOOSER, _FINEST, _LOOSEST = 100, 1e-3, 1e-1
 
 
-class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
+class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
     """Base of the factor models: a subclass is hyper-parameters and `_make_objective`.
 
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
@@ -124,6 +126,7 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
         with refusing_overflow(self):
+            self.regularization_ = self._chosen_penalty(data)
             state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
         refuse_not_finite(self, self._computed(state))
         if fault and self.max_iter:
@@ -145,8 +148,7 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
             converged_=result.converged,
             gradient_norm_=result.gradient_norm[1],
         )
-        gtol = self.tol * objective.gradient_scale
-        return state, fault_of(type(self).__name__, result, gtol)
+        return state, fault_of(type(self).__name__, result, self.tol * objective.gradient_scale)
 
     @classmethod
     def _kept(cls, data: Interactions) -> Interactions:
@@ -237,10 +239,11 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
             if occupied is not None:
                 theta = occupied.put(theta, whole.layout)
             # Those that the request has emptied are the strategy's to set.
-            empty = _empty_rows(self._interactions, whole) & _empty_rows(retained, whole)
+            empty = empty_rows(self._interactions, whole) & empty_rows(retained, whole)
             theta = settled(theta, whole.layout, empty)
             state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
+            regularization_=float(self._penalty),
             _slack=outcome.slack,
             _fit_work=problem.refit_cost * max(retained.n_interactions, 1),
             converged_=outcome.converged,
@@ -369,6 +372,12 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
     def _backend(self) -> Backend:
         return get_backend(self.device, self.n_jobs)
 
+    @property
+    def _penalty(self) -> float:
+        """Penalty in force: the number that was set, or the one that a fit has chosen."""
+        chosen = isinstance(self.regularization, str)
+        return self.regularization_ if chosen else self.regularization
+
     def _strategy(self) -> Unlearner:
         if not (self.unlearner is None or isinstance(self.unlearner, str)):
             return self.unlearner
@@ -399,7 +408,7 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
             result = minimize_newton_cg(objective, rows=rows, **settings)
         theta = result.theta if occupied is None else occupied.put(result.theta, whole.layout)
         # Rows without interactions shrink towards zero from a random start: put them there.
-        theta = settled(theta, whole.layout, _empty_rows(data, whole))
+        theta = settled(theta, whole.layout, empty_rows(data, whole))
         return replace(result, theta=theta), whole
 
     def _show(self, step: int, value: float, gradient_norm: float, n_products: float) -> None:
@@ -417,12 +426,6 @@ class FactorModel(FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
     def _parameters(state: State) -> State:
         """Factors and biases that are parameters, by the names of the attributes of `state`."""
         return state
-
-
-def _empty_rows(data: Interactions, objective: ModelObjective) -> NDArray[np.bool_]:
-    """Rows of theta that no loss feels: of users and items without interactions."""
-    drawn = objective.is_drawn(np.arange(data.n_items))
-    return np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
 
 
 def compute(model: Any, work: Callable[[Any], Any], stacklevel: int) -> Any:

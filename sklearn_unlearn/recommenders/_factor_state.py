@@ -24,6 +24,7 @@ from sklearn_unlearn.utils._pages import Pages
 __all__ = [
     "Occupied",
     "canonical",
+    "empty_rows",
     "fault_of",
     "grown_tables",
     "is_saturated",
@@ -281,6 +282,12 @@ class Occupied:
         table = whole.empty_rows(np.arange(layout.shape[0])).astype(theta.dtype, copy=False)
         table[self.rows] = theta
         return table
+
+
+def empty_rows(data: Interactions, objective: ModelObjective) -> NDArray[np.bool_]:
+    """Rows of theta that no loss feels: of users and items without interactions."""
+    drawn = objective.is_drawn(np.arange(data.n_items))
+    return np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
 
 
 def settled(theta: Floats, layout: Layout, empty: NDArray[np.bool_]) -> Floats:

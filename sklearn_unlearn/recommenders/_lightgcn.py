@@ -68,10 +68,16 @@ class LightGCN(FactorModel):
     alpha : float, default=5.0
         Weight of an interaction of value 1; a pair without one has 1. Used by "weighted" alone.
 
-    regularization : float, default=0.3
+    regularization : float or "auto", default=0.3
         :math:`\lambda`. Too small a value uses up `n_factors`, and refits from other starts
         disagree. The losses have scales of their own: on ml-latest-small, 32 factors suffice from
-        0.3 for "bpr", 1 for "logistic" and 10 for "weighted".
+        0.3 for "bpr", 1 for "logistic" and 10 for "weighted". "auto" takes a share of the largest
+        that leaves a factor: see `regularization_share`.
+
+    regularization_share : float, default=0.15
+        With ``regularization="auto"``: the penalty as a share of `regularization_max`, the least
+        one that leaves no factor, between 0 and 1. It is rounded to one of twenty numbers a decade,
+        and kept by `forget` and `learn`. Not used with a number.
 
     frequency_scaling : float, default=0.0
         Exponent :math:`\nu`: the penalty of a row is multiplied by its number of interactions to
@@ -115,6 +121,9 @@ class LightGCN(FactorModel):
 
     item_embeddings_ : ndarray of shape (n_items, n_factors)
         Likewise.
+
+    regularization_ : float
+        The penalty in force: the number that was given, or the one that the fit chose.
 
     n_iter_ : int
         Newton steps of the fit.
@@ -186,7 +195,8 @@ class LightGCN(FactorModel):
         "loss": [StrOptions({"bpr", "logistic", "weighted"})],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
-        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "regularization_share": [Interval(Real, 0, 1, closed="right")],
         "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -206,7 +216,8 @@ class LightGCN(FactorModel):
         loss: str = "bpr",
         n_negatives: int = 4,
         alpha: float = 5.0,
-        regularization: float = 0.3,
+        regularization: float | str = 0.3,
+        regularization_share: float = 0.15,
         frequency_scaling: float = 0.0,
         max_iter: int = 100,
         tol: float = 1e-7,
@@ -222,6 +233,7 @@ class LightGCN(FactorModel):
         self.n_negatives = n_negatives
         self.alpha = alpha
         self.regularization = regularization
+        self.regularization_share = regularization_share
         self.frequency_scaling = frequency_scaling
         self.max_iter = max_iter
         self.tol = tol
@@ -236,7 +248,7 @@ class LightGCN(FactorModel):
     ) -> PropagatedObjective:
         shared: dict[str, Any] = {
             "n_factors": self.n_factors,
-            "regularization": self.regularization,
+            "regularization": self._penalty,
             "frequency_scaling": self.frequency_scaling,
             "backend": self._backend(),
         }

@@ -43,9 +43,15 @@ class MatrixFactorization(FactorModel):
         warns (`DataWarning`) of values among which there is nothing to tell apart: all of one sign,
         or all the same.
 
-    regularization : float, default=10.0
+    regularization : float or "auto", default=10.0
         :math:`\lambda`. Too small a value uses up `n_factors`, and refits from other seeds
-        disagree.
+        disagree. "auto" takes a share of the largest that leaves a factor: see
+        `regularization_share`.
+
+    regularization_share : float, default=0.15
+        With ``regularization="auto"``: the penalty as a share of `regularization_max`, the least
+        one that leaves no factor, between 0 and 1. It is rounded to one of twenty numbers a decade,
+        and kept by `forget` and `learn`. Not used with a number.
 
     bias_regularization : float or tuple of two floats, default=(1.0, 4.0)
         :math:`\lambda_u` and :math:`\lambda_i`; one number stands for both.
@@ -105,6 +111,9 @@ class MatrixFactorization(FactorModel):
     global_mean_ : float
         :math:`\mu`, 0 if there is none.
 
+    regularization_ : float
+        The penalty in force: the number that was given, or the one that the fit chose.
+
     n_iter_ : int
         Newton steps of the fit.
 
@@ -142,7 +151,8 @@ class MatrixFactorization(FactorModel):
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
         "n_factors": [Interval(Integral, 0, None, closed="left")],
         "loss": [StrOptions({"logistic", "squared"})],
-        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "regularization_share": [Interval(Real, 0, 1, closed="right")],
         "bias_regularization": [Interval(Real, 0, None, closed="neither"), tuple],
         "frequency_scaling": [Interval(Real, 0, 1, closed="both")],
         "fit_bias": ["boolean"],
@@ -161,7 +171,8 @@ class MatrixFactorization(FactorModel):
         n_factors: int = 32,
         *,
         loss: str = "logistic",
-        regularization: float = 10.0,
+        regularization: float | str = 10.0,
+        regularization_share: float = 0.15,
         bias_regularization: float | tuple[float, float] = (1.0, 4.0),
         frequency_scaling: float = 0.0,
         fit_bias: bool = True,
@@ -177,6 +188,7 @@ class MatrixFactorization(FactorModel):
         self.n_factors = n_factors
         self.loss = loss
         self.regularization = regularization
+        self.regularization_share = regularization_share
         self.bias_regularization = bias_regularization
         self.frequency_scaling = frequency_scaling
         self.fit_bias = fit_bias
@@ -202,7 +214,7 @@ class MatrixFactorization(FactorModel):
             data,
             loss=self.loss,
             n_factors=self.n_factors,
-            regularization=self.regularization,
+            regularization=self._penalty,
             bias_regularization=_pair_of_weights(self.bias_regularization),
             frequency_scaling=self.frequency_scaling,
             fit_bias=self.fit_bias,

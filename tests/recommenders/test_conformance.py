@@ -33,6 +33,10 @@ SMALL += [
     LightGCN(16, loss="weighted", alpha=5.0, regularization=3.0, n_layers=2),
     LightGCN(16, loss="weighted", alpha=5.0, regularization=3.0, unlearner="refit"),
 ]
+# A penalty that the fit chooses.
+AUTO = {"regularization": "auto", "regularization_share": 0.3}
+DEFAULTS += [ALS(8, **AUTO), MatrixFactorization(8, **AUTO)]
+SMALL += [MatrixFactorization(28, **AUTO), ALS(28, **AUTO), LightGCN(16, n_layers=1, **AUTO)]
 
 
 @parametrize_with_checks(DEFAULTS)

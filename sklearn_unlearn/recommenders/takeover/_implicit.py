@@ -36,7 +36,7 @@ class ImplicitMixin:
     """Mixin of `ALS`: from and to `implicit.als.AlternatingLeastSquares`."""
 
     # Of the estimator.
-    regularization: float
+    _penalty: float
     alpha: float
     n_sweeps: int
     n_jobs: int | None
@@ -161,7 +161,7 @@ class ImplicitMixin:
         with threadpool_limits(1, "blas"):
             exported = AlternatingLeastSquares(
                 factors=self.item_factors_.shape[1],
-                regularization=self.regularization,
+                regularization=self._penalty,
                 alpha=self.alpha,
                 iterations=self.n_sweeps,
                 num_threads=effective_n_jobs(self.n_jobs),

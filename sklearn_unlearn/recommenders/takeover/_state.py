@@ -118,6 +118,7 @@ def taken_over(
         dtype, parts = data.values.dtype, (data.indptr, data.indices)
         data = Interactions(*parts, values(data.values).astype(dtype), data.shape)
     model._seed = draw_seed(model.random_state)  # objectives may draw from it
+    model.regularization_ = model._chosen_penalty(data)
     objective = model._make_objective(data)
     # As after a fit. What another program left there would be a trace of data that are gone.
     unmet = (data.item_degrees == 0) & ~objective.is_drawn(np.arange(data.n_items))

@@ -126,11 +126,29 @@ def random_states(estimator) -> list[str]:
     )
 
 
-def fresh(estimator):
-    """Clone an estimator and, wherever it draws random numbers, give it the seed 0."""
+def fresh(estimator, fitted=None):
+    """Clone an estimator and, wherever it draws random numbers, give it the seed 0.
+
+    A penalty that a fit chose from the data (``regularization="auto"``) is held where it is by
+    requests: with `fitted`, the clone, which is to be a refit for it, has the same.
+    """
     estimator = clone(estimator)
     estimator.set_params(**dict.fromkeys(random_states(estimator), 0))
+    chosen = _chosen_penalty(fitted)
+    if chosen is not None:
+        for name, value in estimator.get_params(deep=True).items():
+            if name.split("__")[-1] == "regularization" and isinstance(value, str):
+                estimator.set_params(**{name: chosen})
     return estimator
+
+
+def _chosen_penalty(fitted):
+    """Penalty that a fitted estimator, or the one that it wraps, has in force; None without one."""
+    while fitted is not None and not hasattr(fitted, "regularization_"):
+        steps = getattr(fitted, "steps", None)
+        inner = getattr(fitted, "estimator_", None) or getattr(fitted, "estimator", None)
+        fitted = steps[-1][1] if steps else inner
+    return None if fitted is None else fitted.regularization_
 
 
 def score_table(model, shape=(N_USERS, N_ITEMS)):

@@ -40,7 +40,9 @@ def check_forget_until_nothing_is_left(name: str, estimator_orig: Any) -> None:
             *requests, last = _requests(np.arange(shape[axis]))
             for request in requests:
                 _forget(name, model, {kind: request})
-            refit = fresh(estimator_orig).fit(problem.without(**{kind: np.concatenate(requests)}))
+            refit = fresh(estimator_orig, start).fit(
+                problem.without(**{kind: np.concatenate(requests)})
+            )
             _require_close(name, [score_table(one, shape) for one in (model, refit, start)], refit)
             _forget(name, model, {kind: last})
             _require_nothing_known(name, score_table(model, shape), np.ptp(table, axis=0).max())

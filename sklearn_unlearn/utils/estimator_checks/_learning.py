@@ -32,7 +32,7 @@ def check_learn_equals_refit(name: str, estimator_orig: Any) -> None:
     """After ``learn`` the model scores like one refitted to all interactions, in every form."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.rest)
-    refit = fresh(estimator_orig).fit(problem.X)
+    refit = fresh(estimator_orig, start).fit(problem.X)
     cells, values = problem.forgotten, _values(problem, problem.forgotten)
     model = copy.deepcopy(start)
     require(model.learn(cells, values) is model, f"{name}.learn must return self")
@@ -64,7 +64,7 @@ def check_rectify_equals_refit(name: str, estimator_orig: Any) -> None:
     problem = Problem(estimator_orig)
     old, new = problem.forgotten[::2], problem.forgotten[1::2]
     start = fresh(estimator_orig).fit(problem.without(new))
-    refit = fresh(estimator_orig).fit(problem.without(old))
+    refit = fresh(estimator_orig, start).fit(problem.without(old))
     model = copy.deepcopy(start)
     require(
         model.rectify(old, new, _values(problem, new)) is model, f"{name}.rectify must return self"
@@ -79,7 +79,7 @@ def check_learn_grows(name: str, estimator_orig: Any) -> None:
     m, n = N_USERS - 2, N_ITEMS - 1
     small = fresh(estimator_orig).fit(problem.X[:m, :n])
     start = copy.deepcopy(small).learn(np.empty((0, 2), int), n_users=N_USERS, n_items=N_ITEMS)
-    refit = fresh(estimator_orig).fit(problem.X)
+    refit = fresh(estimator_orig, start).fit(problem.X)
     cells = problem.cells[(problem.cells[:, 0] >= m) | (problem.cells[:, 1] >= n)]
     model = copy.deepcopy(small).learn(cells, _values(problem, cells))
     require_close(model, refit, start, f"{name}.learn of new users and items")

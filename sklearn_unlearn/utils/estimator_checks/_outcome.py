@@ -27,7 +27,7 @@ def check_forget_equals_refit(name: str, estimator_orig: Any) -> None:
     """After ``forget`` the model scores like one refitted on what remains."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
-    refit = fresh(estimator_orig).fit(problem.rest)
+    refit = fresh(estimator_orig, start).fit(problem.rest)
     moved = np.abs(score_table(start) - score_table(refit)).max()
     require(moved > 0, f"{name}: twelve interactions must matter to a refit")
     model = copy.deepcopy(start).forget(problem.forgotten)
@@ -74,7 +74,7 @@ def check_forget_user(name: str, estimator_orig: Any) -> None:
     """Forget a whole user like a refit that finds its row empty."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
-    refit = fresh(estimator_orig).fit(problem.without(users=[problem.user]))
+    refit = fresh(estimator_orig, start).fit(problem.without(users=[problem.user]))
     model = copy.deepcopy(start).forget(users=problem.user)
     require_close(model, refit, start, f"{name}.forget(users=...) against a refit")
 
@@ -84,7 +84,7 @@ def check_forget_item(name: str, estimator_orig: Any) -> None:
     """Forget a whole item like a refit that finds its column empty."""
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
-    refit = fresh(estimator_orig).fit(problem.without(items=[problem.item]))
+    refit = fresh(estimator_orig, start).fit(problem.without(items=[problem.item]))
     model = copy.deepcopy(start).forget(items=problem.item)
     require_close(model, refit, start, f"{name}.forget(items=...) against a refit")
 

@@ -151,7 +151,7 @@ def check_concurrent_forgets_are_all_applied(name: str, estimator_orig: Any) -> 
     problem = Problem(estimator_orig)
     start = fresh(estimator_orig).fit(problem.X)
     users = [0, 7, 11, 19]
-    refit = fresh(estimator_orig).fit(problem.without(users=users))
+    refit = fresh(estimator_orig, start).fit(problem.without(users=users))
     model, errors = copy.deepcopy(start), []
 
     def forget(user):

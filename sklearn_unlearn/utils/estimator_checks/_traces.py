@@ -32,7 +32,7 @@ from sklearn_unlearn.utils.estimator_checks._walk import (
 )
 
 # A count of iterations describes one run; the next run may need as many.
-_MAY_COINCIDE = ("n_iter_", "converged_", "n_features_in_", "feature_names_in_")
+_MAY_COINCIDE = "n_iter_", "converged_", "n_features_in_", "feature_names_in_", "regularization_"
 
 
 def _forget_in_three_ways(model, problem):
