@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any
+
+from sklearn_unlearn.utils._html import counted, html_card, html_table
 
 __all__ = ["GUARANTEES", "ForgetReport"]
 
@@ -73,6 +74,9 @@ class ForgetReport:
     0.9998
     >>> report.to_dict()["gradient_norm"]
     (1.5, 0.0003)
+    >>> print(report)
+    Forgot 3 interactions, of 1 user and 3 items, in 0.012 s: residual-bounded, residual 2.0e-04,
+    by influence
     """
 
     method: str
@@ -98,22 +102,22 @@ class ForgetReport:
         """Return the fields as a plain dict, ready for JSON."""
         return asdict(self)
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th align='left'>{escape(name)}</th><td>{escape(_format(value))}</td></tr>"
-            for name, value in self.to_dict().items()
+    def __str__(self) -> str:
+        touched = f"{counted(self.n_users, 'user')} and {counted(self.n_items, 'item')}"
+        return (
+            f"{self._what()}, of {touched}, in {self.seconds:.2g} s: {self.guarantee}, "
+            f"residual {self.residual:.1e}, by {self.method}"
         )
-        meaning = escape(GUARANTEES.get(self.guarantee, ""))
+
+    def _repr_html_(self) -> str:
+        table = html_table(self._what(), self.to_dict().items())
+        return html_card(table, mark=self.guarantee, note=GUARANTEES.get(self.guarantee, ""))
+
+    def _what(self) -> str:
+        """Say what went and what came."""
         done = [
-            f"{verb} {number} interactions"
+            f"{verb} {counted(number, 'interaction')}"
             for verb, number in (("forgot", self.n_interactions), ("learned", self.n_learned))
             if number or (verb == "forgot" and not self.n_learned)
         ]
-        caption = " and ".join(done).capitalize()
-        return f"<table><caption>{caption}: {meaning}</caption>{rows}</table>"
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " to ".join(_format(part) for part in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return " and ".join(done).capitalize()

@@ -31,6 +31,7 @@ from sklearn_unlearn._learning import LearnMixin
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _check_sample_weight
 from sklearn_unlearn.utils._data_warnings import warn_of_events
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
 from sklearn_unlearn.utils._ranking import best_items, scores_of_pairs
@@ -60,7 +61,7 @@ __all__ = [
 CELLS_AT_ONCE = 2**22
 
 
-class _InteractionsMixin:
+class _InteractionsMixin(DocLinkMixin):
     """What forgetting and recommending have in common: a model that owns its interactions."""
 
     _interactions: Interactions

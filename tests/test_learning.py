@@ -328,7 +328,7 @@ def test_reports_count_what_is_learned():
     assert (report.n_users, report.n_items) == (3, 3)
     assert not hasattr(model, "forget_report_")
     assert "Forgot 2 interactions and learned 3 interactions" in report._repr_html_()
-    assert "<caption>Learned 1 interactions" in model.learn([[0, 3]]).learn_report_._repr_html_()
+    assert "<caption>Learned 1 interaction<" in model.learn([[0, 3]]).learn_report_._repr_html_()
     assert not hasattr(model.fit(X), "learn_report_")
 
 

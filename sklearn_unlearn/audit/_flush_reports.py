@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sklearn_unlearn._forget_report import ForgetReport
+from sklearn_unlearn.utils._html import counted, html_card, html_table
 
 __all__ = ["FlushPreview", "FlushReport"]
 
@@ -44,6 +45,11 @@ class FlushReport:
     erased: bool = False
     seconds: float = 0.0
 
+    def _repr_html_(self) -> str:
+        fields = vars(self) | {"report": self.report and str(self.report)}
+        table = html_table(f"Flush of {counted(self.n_requests, 'request')}", fields.items())
+        return html_card(table, mark=self.report.guarantee if self.report else "")
+
 
 @dataclass(frozen=True)
 class FlushPreview:
@@ -68,3 +74,7 @@ class FlushPreview:
     n_users: int
     n_items: int
     share: float
+
+    def _repr_html_(self) -> str:
+        caption = f"A flush would complete {counted(self.n_requests, 'request')}"
+        return html_card(html_table(caption, vars(self).items()))

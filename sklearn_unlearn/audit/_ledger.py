@@ -18,6 +18,7 @@ from sklearn_unlearn._version import __version__
 from sklearn_unlearn.audit._canonical import canonical_json
 from sklearn_unlearn.audit._errors import StoreError
 from sklearn_unlearn.audit._store import Store, Transaction
+from sklearn_unlearn.utils._html import counted, html_card, html_table
 
 __all__ = ["FIELDS", "Ledger", "LedgerCheck", "append", "iso_time", "verify_ledger"]
 
@@ -179,6 +180,12 @@ class LedgerCheck:
 
     def __bool__(self) -> bool:
         return self.valid
+
+    def _repr_html_(self) -> str:
+        rows = [("n_entries", self.n_entries), ("head", self.head[0]), ("its hash", self.head[1])]
+        caption = f"Ledger of {counted(self.n_entries, 'entry')}"
+        mark = "valid" if self.valid else "not valid"
+        return html_card(html_table(caption, rows), mark=mark, note=self.problem or "")
 
 
 def verify_ledger(

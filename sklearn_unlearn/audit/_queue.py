@@ -14,6 +14,7 @@ from sklearn_unlearn.audit._keys import Key, generate_key
 from sklearn_unlearn.audit._ledger import Ledger, append
 from sklearn_unlearn.audit._requests import DeletionRequest, due_time, utc_seconds
 from sklearn_unlearn.audit._store import Store, Transaction, open_prepared
+from sklearn_unlearn.utils._html import html_card, html_table
 
 __all__ = ["DeletionQueue", "RequestStatus"]
 
@@ -49,6 +50,9 @@ class RequestStatus:
     due: datetime | None
     finished: datetime | None
     overdue: bool
+
+    def _repr_html_(self) -> str:
+        return html_card(html_table("Deletion request", vars(self).items()), mark=self.status)
 
 
 class DeletionQueue:

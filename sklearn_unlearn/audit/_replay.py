@@ -26,6 +26,7 @@ from sklearn_unlearn.audit._records import (
 from sklearn_unlearn.audit._requests import utc_seconds
 from sklearn_unlearn.audit._snapshots import save
 from sklearn_unlearn.audit._store import Store, Transaction, open_store
+from sklearn_unlearn.utils._html import html_card, html_table
 
 __all__ = ["ReplayReport", "replay", "replay_held"]
 
@@ -53,6 +54,10 @@ class ReplayReport:
     n_interactions: int
     generation: int
     seconds: float
+
+    def _repr_html_(self) -> str:
+        caption = f"Replay of {self.n_records} flush{'es' * (self.n_records != 1)}"
+        return html_card(html_table(caption, vars(self).items()))
 
 
 def replay(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from html import escape
 from itertools import islice
 from typing import Any
 
 from sklearn_unlearn.audit._residue_files import FileSearch
 from sklearn_unlearn.audit._residue_memory import search_memory
 from sklearn_unlearn.audit._residue_probe import ResidueProbe, make_probe
+from sklearn_unlearn.utils._html import counted, html_card, html_table
 
 __all__ = ["Residue", "ResidueProbe", "ResidueReport", "audit_residue", "make_probe"]
 
@@ -103,21 +103,18 @@ class ResidueReport:
         }
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(one.place)}</td><td>{escape(one.kind)}</td><td>{one.offset}</td></tr>"
-            for one in self.findings[:50]
-        )
+        rows = [(one.place, one.kind, one.offset) for one in self.findings[:50]]
         left_out = sum(self.unsearchable.values())
         notes = [
+            f"{counted(self.n_bytes, 'byte')} of files searched",
             f"{len(self.not_searched)} places could not be read" if self.not_searched else "",
             f"{left_out} traces are too short or too common to search for" if left_out else "",
             "the first 50 are shown" if len(self.findings) > 50 else "",
         ]
-        return (
-            f"<table><caption>{escape(repr(self)[1:-1])}"
-            f"{escape(''.join(f'; {one}' for one in notes if one))}</caption>"
-            f"<tr><th>place</th><th>trace of</th><th>offset</th></tr>{rows}</table>"
-        )
+        caption = f"Residue audit: {repr(self)[1:-1].partition(': ')[2]}"
+        table = html_table(caption, rows, ("place", "trace of", "offset"))
+        mark = "traces found" if self.count else "nothing found"
+        return html_card(table, mark=mark, note="; ".join(filter(None, notes)))
 
 
 def audit_residue(

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.certificates._base import Certifiable
 from sklearn_unlearn.solvers._extremal import lowest_eigenvalue_bound, spectral_norm_bound
+from sklearn_unlearn.utils._html import html_card, html_table
 
 __all__ = ["OptimalityCertificate", "certify"]
 
@@ -79,9 +80,11 @@ class OptimalityCertificate:
     >>> from sklearn_unlearn import MatrixFactorization
     >>> from sklearn_unlearn.datasets import make_interactions
     >>> X = make_interactions(60, 40, random_state=0)
-    >>> certificate = MatrixFactorization(8, random_state=0).fit(X).certify()
+    >>> certificate = MatrixFactorization(16, regularization=3.0, random_state=0).fit(X).certify()
     >>> certificate.certified
     True
+    >>> print(certificate)
+    certified: relative gap ... (tol 1e-06), spectral ratio 1.0000..., rank ... of 16
     """
 
     spectral_ratio: float
@@ -99,6 +102,42 @@ class OptimalityCertificate:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and the verdict, as a plain dict."""
         return {**asdict(self), "certified": self.certified}
+
+    def __str__(self) -> str:
+        return (
+            f"{self._verdict()}: relative gap {self.relative_gap:.1e} (tol {self.tol:.0e}), "
+            f"spectral ratio {self.spectral_ratio:.6f}, rank {self.rank} of {self.n_factors}"
+        )
+
+    def _repr_html_(self) -> str:
+        table = html_table(
+            "Optimality certificate",
+            [
+                ("relative_gap", self.relative_gap, "share by which the objective may be too high"),
+                ("tol", self.tol, "up to where that counts as certified"),
+                ("spectral_ratio", self.spectral_ratio, "1 or less at the optimum"),
+                ("rank", f"{self.rank} of {self.n_factors}", "columns of the factors in use"),
+                (
+                    "prediction_bound",
+                    self.prediction_bound,
+                    "distance to the scores of a refit, at most",
+                ),
+            ],
+        )
+        return html_card(table, mark=self._verdict(), note=self._advice())
+
+    def _verdict(self) -> str:
+        return "certified" if self.certified else "not certified"
+
+    def _advice(self) -> str:
+        """Say what the verdict means, and what would make it better."""
+        if self.rank == 0:
+            return "No factor is left, so lists are the same for all: lower regularization."
+        if self.certified:
+            return "The objective is at its global minimum, up to tol: where converged refits end."
+        if self.rank == self.n_factors:
+            return "n_factors limits the rank: raise n_factors or regularization."
+        return "The objective may be lower elsewhere: fit, or forget, with a smaller tol."
 
 
 def certify(objective: Certifiable, theta: Floats, tol: float = 1e-6) -> OptimalityCertificate:

@@ -25,6 +25,7 @@ from sklearn_unlearn.influence._stages import (
 from sklearn_unlearn.influence._sweep import SweepUnlearner
 from sklearn_unlearn.influence._touched import solve_touched
 from sklearn_unlearn.utils._compat import Interval, StrOptions
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
 __all__ = ["AsTrainedUnlearner"]
 
@@ -40,7 +41,7 @@ _SWEPT = 0.4
 _FEW, _FEW_OF_ONE = 0.02, 0.03
 
 
-class AsTrainedUnlearner(BaseEstimator):
+class AsTrainedUnlearner(DocLinkMixin, BaseEstimator):
     """Answer a request, and leave the training where it was, in no more passes than a refit takes.
 
     A model that was stopped early, or taken over from another program, has a gradient left. A

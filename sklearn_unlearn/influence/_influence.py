@@ -28,6 +28,7 @@ from sklearn_unlearn.influence._stages import (
 from sklearn_unlearn.influence._touched import touched_rows
 from sklearn_unlearn.solvers import SOLVERS, NewtonSettings
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
 __all__ = ["InfluenceUnlearner"]
 
@@ -35,7 +36,7 @@ __all__ = ["InfluenceUnlearner"]
 _CERTIFYING_TOL = 1e-6
 
 
-class InfluenceUnlearner(BaseEstimator):
+class InfluenceUnlearner(DocLinkMixin, BaseEstimator):
     r"""Newton steps on the objective of what remains.
 
     .. math:: \theta \leftarrow \theta - (H_R(\theta) + \delta I)^{-1} (\nabla J_R(\theta) - c)

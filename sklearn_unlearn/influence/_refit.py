@@ -8,11 +8,12 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
 __all__ = ["RefitUnlearner", "refit"]
 
 
-class RefitUnlearner(BaseEstimator):
+class RefitUnlearner(DocLinkMixin, BaseEstimator):
     """Fit again, from a cold start, on what remains: the slow answer that is always right.
 
     Parameters

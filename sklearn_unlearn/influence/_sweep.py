@@ -24,6 +24,7 @@ from sklearn_unlearn.influence._stages import (
 from sklearn_unlearn.influence._touched import say_what_is_left, solve_touched
 from sklearn_unlearn.objectives import Objective
 from sklearn_unlearn.utils._compat import Interval, StrOptions
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
 __all__ = ["SweepUnlearner"]
 
@@ -31,7 +32,7 @@ __all__ = ["SweepUnlearner"]
 _MAX_RISE = 2.0
 
 
-class SweepUnlearner(BaseEstimator):
+class SweepUnlearner(DocLinkMixin, BaseEstimator):
     """Sweeps over the rows: each is solved while the other side stays.
 
     A row of one side, given the other side, is a small problem whose Hessian is one block, so no

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.utils._html import counted, html_card, html_table
+
 __all__ = ["Measure", "SeedGroup", "SeedTestResult"]
 
 INDISTINGUISHABLE = "indistinguishable"
@@ -211,6 +213,22 @@ class SeedTestResult:
             lines += [_line(key, measure) for key, measure in group.measures.items()]
         return "\n".join([*lines, "", f"verdict: {self.verdict}"])
 
+    def _repr_html_(self) -> str:
+        head = ("", "floor", "bound", "forgotten", "95 % interval", "nothing")
+        tables = [
+            html_table(
+                f"{_DESCRIPTIONS[name].capitalize()} ({len(group.pairs)}): {group.verdict}",
+                [_cells(key, measure) for key, measure in group.measures.items()],
+                head,
+            )
+            for name, group in self.groups.items()
+        ]
+        note = (
+            f"{self.n_seeds} seeds, {counted(self.n_interactions, 'forgotten interaction')}; "
+            "floor: refits against refits, nothing: models that forgot nothing"
+        )
+        return html_card(*tables, mark=self.verdict, note=note)
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the AUC of every group: the floor, forgotten models and doing nothing.
 
@@ -267,11 +285,17 @@ def _plain(measure: Measure) -> dict[str, Any]:
 
 
 def _line(key: str, one: Measure) -> str:
+    label, floor, bound, forgotten, interval, nothing = _cells(key, one)
+    return f"  {label:18}{floor:>8}{bound:>8}{forgotten:>11}{interval:>18}{nothing:>10}"
+
+
+def _cells(key: str, one: Measure) -> tuple[str, ...]:
+    """Write a measure, cell by cell."""
     low, high = ("", "") if one.interval is None else map(_digits, one.interval)
     interval = f"{low} - {high}" if low else ""
     bound = "" if one.bound is None else _digits(one.bound)
     floor, forgotten, nothing = (_digits(getattr(one, arm)) for arm in _ARMS)
-    return f"  {_LABELS[key]:18}{floor:>8}{bound:>8}{forgotten:>11}{interval:>18}{nothing:>10}"
+    return _LABELS[key], floor, bound, forgotten, interval, nothing
 
 
 def _digits(value: float) -> str:

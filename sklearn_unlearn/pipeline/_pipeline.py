@@ -13,6 +13,7 @@ from sklearn_unlearn.pipeline._learning import LearningVerbs
 from sklearn_unlearn.pipeline._steps import check_memory, check_steps, is_recommender, is_skipped
 from sklearn_unlearn.pipeline._verbs import RecommenderVerbs, last_has
 from sklearn_unlearn.preprocessing import InteractionEncoder
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 from sklearn_unlearn.utils._state import refuse_loaded
 from sklearn_unlearn.utils._tags import Tags, get_forget_tags, with_forget_tags
 from sklearn_unlearn.utils._verbs import restored_on_failure, snapshot
@@ -20,7 +21,7 @@ from sklearn_unlearn.utils._verbs import restored_on_failure, snapshot
 __all__ = ["RecommenderPipeline", "make_recommender_pipeline"]
 
 
-class RecommenderPipeline(LearningVerbs, RecommenderVerbs, Pipeline):
+class RecommenderPipeline(DocLinkMixin, LearningVerbs, RecommenderVerbs, Pipeline):
     """A pipeline that speaks ids: encoder, entry-wise steps, recommender.
 
     A `sklearn.pipeline.Pipeline` whose last step is a recommender, with that step's verbs. Where

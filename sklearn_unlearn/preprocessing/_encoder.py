@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils._compat import HasMethods, StrOptions, align_sparse
+from ..utils._doc_links import DocLinkMixin
 from ..utils._verbs import snapshot
 from ._assemble import assemble
 from ._columns import EventTable, read_events
@@ -26,7 +27,12 @@ SparseMatrix: TypeAlias = sparse.csr_matrix | sparse.csr_array
 
 
 class InteractionEncoder(  # type: ignore[call-arg]  # an argument of scikit-learn's, untyped
-    GuardedMixin, IdLookupMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    DocLinkMixin,
+    GuardedMixin,
+    IdLookupMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,
 ):
     """Turn events with ids into the sparse user-item matrix that recommenders learn from.
 

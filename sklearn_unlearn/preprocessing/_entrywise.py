@@ -16,12 +16,13 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_unlearn.utils._compat import Interval, _fit_context, align_sparse
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 from sklearn_unlearn.utils._matrices import as_numbers
 
 __all__ = ["EntrywiseTransformer", "RatingBinarizer"]
 
 
-class EntrywiseTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class EntrywiseTransformer(DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of transformers that replace each value by a function of that value alone.
 
     A subclass defines ``_transform_values(values)``. It is given the observed values as one vector,

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_unlearn._forget_request import ForgetRequest, validate_forget_request
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _fit_context
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 from sklearn_unlearn.utils._interactions import concatenate_ranges, rows_of
 from sklearn_unlearn.utils._matrices import as_numbers
 
@@ -120,7 +121,7 @@ def node_degrees(data: Interactions) -> NDArray[np.int64]:
     return np.concatenate((data.user_degrees, data.item_degrees))
 
 
-class BasePruner(SelectorMixin, BaseEstimator):
+class BasePruner(DocLinkMixin, SelectorMixin, BaseEstimator):
     """A selector of rows and columns; a pruner supplies ``_select(data, shares)``."""
 
     _parameter_constraints: dict[str, list[Any]] = {}  # noqa: RUF012 - scikit-learn's convention

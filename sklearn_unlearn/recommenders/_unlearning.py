@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
 __all__ = ["UnlearningRecommender"]
 
@@ -39,7 +40,7 @@ def _reads(name: str, *, last_step: bool = False) -> property:
     return property(read, doc=f"`{name}` of the fitted recommender.")
 
 
-class UnlearningRecommender(MetaEstimatorMixin, BaseEstimator):
+class UnlearningRecommender(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
     """A recommender together with the way it forgets, so that the latter can be tuned by itself.
 
     Around a `sklearn.frozen.FrozenEstimator`, `fit` trains nothing: it copies the fitted model, so
