@@ -33,6 +33,7 @@ from sklearn_unlearn.utils._compat import _check_sample_weight
 from sklearn_unlearn.utils._data_warnings import warn_of_events
 from sklearn_unlearn.utils._doc_links import DocLinkMixin
 from sklearn_unlearn.utils._matrices import as_numbers, check_magnitude
+from sklearn_unlearn.utils._matrix_mistakes import mended_message, refuse_no_matrix
 from sklearn_unlearn.utils._memory import refuse_beyond_memory, refuse_long_sides, stored_entries
 from sklearn_unlearn.utils._ranking import best_items, scores_of_pairs
 from sklearn_unlearn.utils._state import refuse_loaded
@@ -407,6 +408,7 @@ class RecommenderMixin(_InteractionsMixin):
         self._check_memory(X, reset)
         # Without rows there is no smallest value, which the check of the signs asks for.
         empty = ensure_min_samples == 0 and getattr(X, "shape", None) and X.shape[0] == 0
+        refuse_no_matrix(X, fitting=reset)
         try:
             return validate_data(
                 self,
@@ -418,13 +420,10 @@ class RecommenderMixin(_InteractionsMixin):
                 ensure_non_negative=not empty and self.__sklearn_tags__().input_tags.positive_only,
             )
         except ValueError as error:
-            if "could not convert string" not in str(error):
+            message = mended_message(error)
+            if message is None:
                 raise
-            raise ValueError(
-                f"X holds text: {error}; expected a matrix of numbers of shape (n_users, n_items). "
-                "Turn a table of events into one with InteractionEncoder, first step of a "
-                "make_recommender_pipeline."
-            ) from error
+        raise ValueError(message)  # outside the handler, so that it does not lead to an id
 
     def _check_memory(self, X: Any, fitting: bool) -> None:
         """Refuse a shape for which there is no room: of training data, or of rows to fold in."""

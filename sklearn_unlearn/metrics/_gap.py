@@ -218,7 +218,8 @@ def _pair_blocks(
     if shape is None:
         raise ValueError(
             "no model tells its number of users and items (`user_factors_`, `item_factors_`); "
-            "expected that, a score matrix, or pairs. Fit the models, or pass pairs= to compare."
+            "expected that, a score matrix, or pairs. Pass pairs= to compare: positions, or events "
+            "where the models are pipelines."
         )
     return PairSet(shape, users, items).blocks(n_pairs, random_state)
 

@@ -62,6 +62,11 @@ def check_steps(steps: list[tuple[str, Any]]) -> None:
         last = number == len(steps) - 1
         if is_skipped(step) or (number == 0 and isinstance(step, InteractionEncoder)):
             continue
+        if isinstance(step, type):
+            raise TypeError(
+                f"the step {name!r} is the class {step.__name__}; expected an object. Call it: "
+                f"{step.__name__}()."
+            )
         if isinstance(step, FrozenEstimator) and last:
             raise TypeError(
                 f"the step {name!r} is a FrozenEstimator; expected a recommender of its own, "

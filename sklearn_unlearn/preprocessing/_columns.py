@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from scipy import sparse
 
 from ..utils._validation import refuse_masked
 
@@ -101,11 +102,20 @@ def _as_frame(events: Any) -> Any:
             advice = "Call .collect() on a lazy frame first."
         elif isinstance(error, nw.exceptions.DuplicateError):
             advice = "Give each column a name of its own."
-        elif isinstance(events, list | tuple):
+        elif sparse.issparse(events):
+            advice = "A matrix of positions goes to a recommender itself, without an encoder."
+        elif isinstance(events, list | tuple) and any(_is_row(one) for one in events):
             advice = "Make it np.array(events, dtype=object): a list of rows would not keep types."
+        elif isinstance(events, list | tuple | str | int):
+            advice = "Ids alone are passed as users= or items=; a file is read first."
         raise TypeError(
             f"Got events of type {type(events).__name__}; expected {_KINDS}. {advice}"
         ) from error
+
+
+def _is_row(event: Any) -> bool:
+    """Tell a user and an item in one from an id."""
+    return isinstance(event, list | tuple | np.ndarray) and len(event) > 1
 
 
 def _from_array(events: np.ndarray, value: str | None, time: str | None, pairs: bool) -> EventTable:

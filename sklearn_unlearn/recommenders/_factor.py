@@ -20,9 +20,7 @@ from sklearn_unlearn.certificates import OptimalityCertificate, certify
 from sklearn_unlearn.exceptions import DeviceMemoryWarning, NotConvergedWarning
 from sklearn_unlearn.influence import (
     AsTrainedUnlearner,
-    InfluenceUnlearner,
     RefitUnlearner,
-    SweepUnlearner,
     Unlearner,
 )
 from sklearn_unlearn.influence._problem import ForgetProblem, check_outcome
@@ -46,6 +44,7 @@ from sklearn_unlearn.recommenders._factor_state import (
 )
 from sklearn_unlearn.recommenders._loaded import check_factors
 from sklearn_unlearn.recommenders._penalty import PenaltyChoice
+from sklearn_unlearn.recommenders._strategies import STRATEGIES, check_unlearner, names_of
 from sklearn_unlearn.recommenders._types import Columns, Floats, ModelObjective, State
 from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.solvers._gauge import canonical_rotation
@@ -58,13 +57,6 @@ __all__ = [
     "FactorModel",
     "compute",
 ]
-
-_STRATEGIES = {
-    None: InfluenceUnlearner,
-    "influence": InfluenceUnlearner,
-    "sweep": SweepUnlearner,
-    "refit": RefitUnlearner,
-}
 
 # A request is answered a hundred times more loosely than the model was fitted: a share of its own
 # gradient within these limits, and never more than that of the unit of gradients. Finer, it would
@@ -123,6 +115,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
 
     def _fit(self, X: Any, sample_weight: ArrayLike | None) -> dict[str, Any]:
         """Attributes of a fit; what validation sets on the way, `fit` takes back if it fails."""
+        check_unlearner(self.unlearner, names_of(type(self)))
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
         with refusing_overflow(self):
@@ -379,11 +372,12 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         return self.regularization_ if chosen else self.regularization
 
     def _strategy(self) -> Unlearner:
+        check_unlearner(self.unlearner, names_of(type(self)))  # it may be set after `fit`
         if not (self.unlearner is None or isinstance(self.unlearner, str)):
             return self.unlearner
         if self.unlearner is None and not getattr(self, "converged_", True):
             return AsTrainedUnlearner()
-        strategy = _STRATEGIES[self.unlearner]()
+        strategy: Any = STRATEGIES[self.unlearner or "influence"]()
         if self.unlearner in (None, "influence"):
             tol = min(max(_LOOSER * self.tol, _FINEST), _LOOSEST)
             strategy.set_params(tol=tol, max_cost=1.0)

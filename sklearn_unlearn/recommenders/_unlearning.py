@@ -13,11 +13,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.recommenders._strategies import check_unlearner
 from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
 __all__ = ["UnlearningRecommender"]
-
-_NAMES = ("influence", "sweep", "refit")
 
 
 def _delegate(name: str) -> Any:
@@ -131,7 +130,7 @@ class UnlearningRecommender(DocLinkMixin, MetaEstimatorMixin, BaseEstimator):
         TypeError, ValueError
             If `unlearner` is none of the above, or `estimator` has no parameter ``unlearner``.
         """
-        _check_unlearner(self.unlearner)
+        check_unlearner(self.unlearner)
         frozen = isinstance(self.estimator, FrozenEstimator)
         model = self.estimator
         while isinstance(model, FrozenEstimator):
@@ -314,21 +313,6 @@ def _shallow_copy(model: Any) -> Any:
     if isinstance(model, Pipeline):
         twin.steps = [(name, _shallow_copy(step)) for name, step in model.steps]
     return twin
-
-
-def _check_unlearner(unlearner: Any) -> None:
-    if isinstance(unlearner, type) or not (
-        unlearner is None or isinstance(unlearner, str) or hasattr(unlearner, "unlearn")
-    ):
-        raise TypeError(
-            f"unlearner is {unlearner!r}; expected None, one of {', '.join(map(repr, _NAMES))}, or "
-            "an object with `unlearn`. Pass for instance InfluenceUnlearner()."
-        )
-    if isinstance(unlearner, str) and unlearner not in _NAMES:
-        raise ValueError(
-            f"unlearner is {unlearner!r}; expected one of {', '.join(map(repr, _NAMES))}. "
-            "Choose one of these, or pass a strategy such as InfluenceUnlearner()."
-        )
 
 
 def _check_takes_unlearner(model: Any) -> None:

@@ -55,8 +55,15 @@ def reject_frame(X: Any, name: str) -> None:
     if is_frame(X):
         raise TypeError(
             f"{name} is a {type(X).__name__}; expected integer positions. Turn ids into positions "
-            "with InteractionEncoder.encode_pairs, or call forget on a RecommenderPipeline."
+            f"with {_encoding(name)}, or ask a RecommenderPipeline, which takes ids. Positions in "
+            "a column are taken with .to_numpy()."
         )
+
+
+def _encoding(name: str) -> str:
+    """Name the method that turns ids into the positions of an argument."""
+    sides = {"users": "users", "items": "items", "candidates": "items"}
+    return f"InteractionEncoder.encode_{sides.get(name, 'pairs')}"
 
 
 def first_few(labels: list[str], n_more: int) -> str:
@@ -68,9 +75,14 @@ def _to_array(values: Any, name: str) -> NDArray[Any]:
     reject_frame(values, name)
     refuse_masked(values, name)
     if isinstance(values, set | frozenset | dict | str | bytes):
+        advice = (
+            "Unpack it: pass what it holds as users=, items= or interactions=."
+            if isinstance(values, dict)
+            else f"Pass an integer array; turn ids into positions with {_encoding(name)}, or ask "
+            "a RecommenderPipeline, which takes ids."
+        )
         raise TypeError(
-            f"{name} is a {type(values).__name__}; expected integer positions. Pass an integer "
-            "array."
+            f"{name} is a {type(values).__name__}; expected integer positions. {advice}"
         )
     try:
         return np.asarray(values)
@@ -90,7 +102,8 @@ def _to_integers(array: NDArray[Any], limit: int, name: str, axis: str) -> NDArr
     elif array.dtype.kind not in "iu":
         raise TypeError(
             f"{name} has dtype {array.dtype}; expected integer positions. Cast whole numbers with "
-            ".astype(int); turn ids into positions with InteractionEncoder."
+            f".astype(int); turn ids into positions with {_encoding(name)}, or ask a "
+            "RecommenderPipeline, which takes ids."
         )
     bad = (array < 0) | (array >= limit)
     if np.any(bad):
@@ -197,7 +210,8 @@ def as_pairs(values: Any, shape: tuple[int, int], name: str) -> Pairs:
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(
             f"{name} has shape {array.shape}; expected an integer array of shape (n, 2), a tuple "
-            f"(users, items), or a mask. One pair is [[user, item]]."
+            "(users, items), or a mask. One pair is [[user, item]]; whole users and items are "
+            "requested with users= and items=."
         )
     return (
         _to_integers(array[:, 0], shape[0], f"{name}, column 0,", "users"),
