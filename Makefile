@@ -48,7 +48,8 @@ $(DEV): pyproject.toml constraints-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints-dev.txt -e '.[dev]'
 	@touch $@
 
-$(DOCS): $(DEV)
+# Pages import the package and run the gallery: no torch, and nothing of what tests need.
+$(DOCS): pyproject.toml constraints-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints-dev.txt -e '.[docs]'
 	@touch $@
 
@@ -80,12 +81,13 @@ format: $(DEV) ## let ruff fix and format
 	$(BIN)/ruff format .
 
 docs: $(DOCS) ## HTML documentation in docs/_build/html; a warning is an error
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	$(BIN)/python -m sphinx -j auto -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(DEV) ## benchmarks, e.g. BENCH_ARGS="--help"
 	$(BIN)/python -m sklearn_unlearn.benchmarks $(BENCH_ARGS)
 
 clean: ## remove caches and built documentation (not the environment)
-	rm -rf docs/_build docs/api/generated build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build docs/_static/generated docs/api/generated docs/auto_examples build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find sklearn_unlearn tests -name __pycache__ -type d -prune -exec rm -rf {} +

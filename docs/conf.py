@@ -1,10 +1,18 @@
-"""Sphinx configuration; `make docs` builds with warnings as errors."""
+"""Sphinx configuration; `make docs` builds with warnings as errors and without a network."""
 
+import json
 import os
+import sys
+from pathlib import Path
 
 os.environ["SCIPY_ARRAY_API"] = "1"
 
-from sklearn_unlearn import __version__
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+from api_names import guide_pages_of  # noqa: E402
+
+from sklearn_unlearn import __version__  # noqa: E402
 
 project = "sklearn-unlearn"
 author = "sklearn-unlearn developers"
@@ -13,26 +21,75 @@ version = release = __version__
 
 extensions = [
     "myst_parser",
+    "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
-    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "guide_links",
+    "landing_figure",
+    "mathml",
+    "stale",
 ]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/*.ipynb"]
 templates_path = ["_templates"]
+html_math_renderer = "mathml"
 
-# The API pages list what the modules list in `__all__`, so that a new public name needs no edit.
+# Summaries and pages of all names that the pages in api/ list; tests compare them with `__all__`.
 autosummary_generate = True
-autosummary_ignore_module_all = False
-autosummary_imported_members = True
+autosummary_context = {"guide_pages_of": guide_pages_of()}
 autodoc_typehints = "none"  # numpydoc sections already say the types
 # Inherited scikit-learn methods link to pages that are not built here.
 numpydoc_show_class_members = False
 
-html_theme = "alabaster"
-html_theme_options = {"description": "Recommenders that can forget", "page_width": "1100px"}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "subsection_order": "gallery.section_key",
+    "within_subsection_order": "gallery.script_key",
+    "reset_modules": ("matplotlib", "gallery.use_figure_style"),
+    "doc_module": ("sklearn_unlearn",),
+    "backreferences_dir": "auto_examples/backreferences",
+    "inspect_global_variables": False,
+    "parallel": True,
+    "plot_gallery": "True",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn-unlearn"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["versions.js"]
+html_search_scorer = str(HERE / "_ext/scorer.js")
+html_show_sourcelink = False
+html_copy_source = False
+html_sidebars = {"index": [], "changes/*": [], "glossary": [], "faq": []}
+html_context = {"versions": json.loads((HERE / "_static/versions.json").read_text("utf-8"))}
+html_theme_options = {
+    "logo": {"text": "sklearn-unlearn"},
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navbar_end": ["versions", "theme-switcher", "navbar-icon-links"],
+    "navigation_depth": 2,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "search_bar_text": "Search",
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
 
 
 def skip_foreign_members(app, what, name, obj, skip, options):
@@ -43,5 +100,15 @@ def skip_foreign_members(app, what, name, obj, skip, options):
     return skip or not module.startswith("sklearn_unlearn")
 
 
+def head_examples_of_modules_plainly(app, what, name, obj, options, lines):
+    """Make headings in docstrings of modules text: they stand within a section of a page."""
+    if what == "module":
+        for at in range(len(lines) - 1):
+            if lines[at] and lines[at + 1] == "-" * len(lines[at]):
+                lines[at : at + 2] = [f".. rubric:: {lines[at]}", ""]
+
+
 def setup(app):
+    # Before numpydoc makes sections of them.
+    app.connect("autodoc-process-docstring", head_examples_of_modules_plainly, priority=10)
     app.connect("autodoc-skip-member", skip_foreign_members)

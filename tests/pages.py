@@ -12,6 +12,14 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+def public_modules():
+    """List the modules whose names the API pages show."""
+    pages = sorted((ROOT / "docs" / "api").glob("*.md"))
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    found = re.findall(r"^\.\. (?:automodule|currentmodule):: (\S+)$", "\n".join(texts), re.M)
+    return sorted(set(found))
+
+
 def python_blocks(text):
     """List (lines before it, source) of every block; one that starts with >>> is a doctest."""
     return [(text.count("\n", 0, m.start(1)), m[1]) for m in _BLOCK.finditer(text)]

@@ -15,16 +15,13 @@ import pytest
 import yaml
 
 import sklearn_unlearn
+from tests.pages import public_modules
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-PUBLIC_MODULES = re.findall(
-    r"^   (sklearn_unlearn\.[\w.]+)$",
-    (ROOT / "docs/api/index.md").read_text(encoding="utf-8"),
-    re.M,
-)
+PUBLIC_MODULES = public_modules()
 PREFIX = "Programming Language :: Python :: "
 
 
