@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ItemKNN,
         LightGCN,
         MatrixFactorization,
+        PolynomialFilter,
         UnlearningRecommender,
     )
     from .sharding import ShardedRecommender
@@ -56,6 +57,7 @@ __all__ = [
     "ItemKNN",
     "LightGCN",
     "MatrixFactorization",
+    "PolynomialFilter",
     "ShardedRecommender",
     "UnlearningRecommender",
     "__version__",
@@ -84,6 +86,7 @@ _HOME = {
     "ItemKNN": ".recommenders",
     "LightGCN": ".recommenders",
     "MatrixFactorization": ".recommenders",
+    "PolynomialFilter": ".recommenders",
     "ShardedRecommender": ".sharding",
     "UnlearningRecommender": ".recommenders",
 }

@@ -39,6 +39,7 @@ _OWN = {
     "recommenders._knn": ["ItemKNN"],
     "recommenders._lightgcn": ["LightGCN"],
     "recommenders._mf": ["MatrixFactorization"],
+    "recommenders._polynomial_filter": ["PolynomialFilter"],
     "recommenders._unlearning": ["UnlearningRecommender"],
     "sharding._partitions": ["Partition"],
     "sharding._sharded": ["ShardedRecommender"],

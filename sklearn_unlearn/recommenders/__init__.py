@@ -8,6 +8,7 @@ from sklearn_unlearn.recommenders._graph_filter import GraphFilter
 from sklearn_unlearn.recommenders._knn import ItemKNN
 from sklearn_unlearn.recommenders._lightgcn import LightGCN
 from sklearn_unlearn.recommenders._mf import MatrixFactorization
+from sklearn_unlearn.recommenders._polynomial_filter import PolynomialFilter
 from sklearn_unlearn.recommenders._unlearning import UnlearningRecommender
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "ItemKNN",
     "LightGCN",
     "MatrixFactorization",
+    "PolynomialFilter",
     "UnlearningRecommender",
 ]

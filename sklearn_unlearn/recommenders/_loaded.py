@@ -10,7 +10,13 @@ import numpy as np
 from sklearn_unlearn.exact.subspace._subspace import Subspace
 from sklearn_unlearn.utils._state import check_table, refuse_loaded, square_similarity
 
-__all__ = ["check_factors", "check_graph_filter", "check_item_lists", "check_ridge"]
+__all__ = [
+    "check_factors",
+    "check_graph_filter",
+    "check_item_lists",
+    "check_polynomial_filter",
+    "check_ridge",
+]
 
 State = Mapping[str, Any]
 
@@ -86,3 +92,13 @@ def check_graph_filter(model: Any, state: State) -> None:
     check_table(model, parts, "projected", (width, width), (np.float64,))
     remainder = check_table(model, parts, "remainder", (n, None), (np.float64,))
     check_table(model, parts, "coupling", (remainder.shape[1], width), (np.float64,))
+
+
+def check_polynomial_filter(model: Any, state: State) -> None:
+    """Check the sums and the coefficients of `PolynomialFilter`."""
+    n_users, n_items = state["_interactions"].shape
+    check_table(model, state, "_user_sums", (n_users,), (np.float64,))
+    check_table(model, state, "_item_sums", (n_items,), (np.float64,))
+    series = check_table(model, state, "coefficients_", (None,), (np.float64,))
+    if not len(series):
+        refuse_loaded(model, "it has no coefficients")

@@ -1,0 +1,1 @@
+"""Polynomials of the normalised interaction graph as filters of a row: PolynomialFilter."""
