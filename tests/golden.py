@@ -22,6 +22,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
 )
 from sklearn_unlearn.datasets import make_interactions
@@ -51,6 +52,7 @@ MODELS = {
     "ItemKNN": ItemKNN(5),
     "ItemKNN, bm25": ItemKNN(5, similarity="bm25"),
     "GraphFilter": GraphFilter(4, random_state=0),
+    "PolynomialFilter": PolynomialFilter(),
     "sharded": ShardedRecommender(
         ALS(3, regularization=10.0, random_state=0), n_shards=2, random_state=0
     ),

@@ -24,6 +24,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
 )
 from sklearn_unlearn.interactions import Interactions
@@ -150,6 +151,7 @@ def ways_in():
         EASE(5.0),
         ItemKNN(3),
         GraphFilter(2, random_state=0),
+        PolynomialFilter(3),
         ShardedRecommender(ItemKNN(3), 2, random_state=0),
     ]
     calls = {}
@@ -193,6 +195,7 @@ def fitted_models():
         "EASE, top_k": EASE(5.0, top_k=3, keep_inverse=False).fit(rows),
         "ItemKNN": ItemKNN(3).fit(rows),
         "GraphFilter": GraphFilter(2, random_state=0).fit(rows),
+        "PolynomialFilter": PolynomialFilter(3).fit(rows),
         "ShardedRecommender": ShardedRecommender(ItemKNN(3), 2, random_state=0).fit(rows),
         "pipeline": make_recommender_pipeline(InteractionEncoder(), ItemKNN(3)).fit(events),
     }
@@ -207,6 +210,7 @@ _TABLES = {
     "EASE, top_k": (),
     "ItemKNN": ("_floors", "_item_scales"),
     "GraphFilter": ("_user_scales", "_item_scales"),
+    "PolynomialFilter": ("_user_sums", "_item_sums"),
     "ShardedRecommender": ("shard_sizes_",),
     "pipeline": (),
 }

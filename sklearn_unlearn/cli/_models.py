@@ -30,7 +30,16 @@ from sklearn_unlearn.preprocessing import InteractionEncoder
 
 __all__ = ["COMMANDS"]
 
-_ESTIMATORS = ("ALS", "BPR", "EASE", "GraphFilter", "ItemKNN", "LightGCN", "MatrixFactorization")
+_ESTIMATORS = (
+    "ALS",
+    "BPR",
+    "EASE",
+    "GraphFilter",
+    "ItemKNN",
+    "LightGCN",
+    "MatrixFactorization",
+    "PolynomialFilter",
+)
 
 
 def fit(

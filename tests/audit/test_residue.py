@@ -32,6 +32,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
     UnlearningRecommender,
 )
@@ -72,6 +73,7 @@ MODELS = {
     "ease": EASE(5.0),
     "knn": ItemKNN(5),
     "filter": GraphFilter(6, random_state=0),
+    "polynomial": PolynomialFilter(),
     "sharded": ShardedRecommender(ALS(6, random_state=0), 3, random_state=0),
 }
 

@@ -16,6 +16,7 @@ from sklearn_unlearn.pruning import HopPruner, ImportancePruner
 from sklearn_unlearn.recommenders._ease import EASE
 from sklearn_unlearn.recommenders._graph_filter import GraphFilter
 from sklearn_unlearn.recommenders._knn import SIMILARITIES, ItemKNN
+from sklearn_unlearn.recommenders._polynomial_filter import PolynomialFilter
 from sklearn_unlearn.sharding import ShardedRecommender
 from sklearn_unlearn.sharding._partitions import KINDS
 
@@ -55,6 +56,7 @@ CLOSED_FORMS = {
     "ease": EASE(),
     "filter": GraphFilter(8),
     "linear filter": GraphFilter(0),
+    "polynomial filter": PolynomialFilter(),
     **{f"knn {kind}": ItemKNN(similarity=kind) for kind in SIMILARITIES},
     **{f"{kind} shards": ShardedRecommender(ItemKNN(), 3, partition=kind) for kind in KINDS},
     "attended shards": ShardedRecommender(MF(6), 3, aggregation="attention"),

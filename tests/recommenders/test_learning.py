@@ -20,6 +20,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     UnlearningRecommender,
 )
 from sklearn_unlearn.datasets import make_interactions
@@ -73,6 +74,7 @@ FAMILIES = {
     "knn, bm25": (ItemKNN(6, similarity="bm25"), "implicit", 0.0),
     "filter": (GraphFilter(0), "implicit", EXACT),
     "filter, low": (GraphFilter(4), "implicit", CLOSE),
+    "filter, polynomial": (PolynomialFilter(5), "implicit", EXACT),
 }
 FACTORS = [name for name in FAMILIES if FAMILIES[name][2] == CLOSE and name != "filter, low"]
 SHUFFLED = np.random.default_rng(1).permutation(N_USERS * N_ITEMS)

@@ -16,6 +16,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
 )
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
@@ -31,7 +32,7 @@ FACTOR_MODELS = (
     "LightGCN-weighted",
 )
 SPECTRAL_START = "sklearn_unlearn.optimizers._newton_cg.spectral_start"
-FAMILIES = (*FACTOR_MODELS, "EASE", "ItemKNN", "GraphFilter", "sharded")
+FAMILIES = (*FACTOR_MODELS, "EASE", "ItemKNN", "GraphFilter", "PolynomialFilter", "sharded")
 # Shares of a loss's own scale at which optima are mostly unique; those below are there for the
 # requests that have no well-defined answer, which must be answered all the same.
 PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.4)
@@ -123,6 +124,8 @@ def random_estimator(rng, family, X):
         return ItemKNN(int(rng.integers(1, 21)), similarity=similarity)
     if family == "GraphFilter":
         return GraphFilter(int(rng.integers(0, 9)), random_state=int(rng.integers(1000)))
+    if family == "PolynomialFilter":
+        return PolynomialFilter(int(rng.integers(1, 12)), float(rng.choice([0.5, 1.0, 4.0])))
     seed, shards = int(rng.integers(1000)), int(rng.integers(1, 4))
     submodel = ALS(3, regularization=norm, random_state=0)
     return ShardedRecommender(submodel, n_shards=shards, random_state=seed)

@@ -16,6 +16,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
     UnlearningRecommender,
 )
@@ -80,6 +81,7 @@ ALL = [
     EASE(),
     ItemKNN(),
     GraphFilter(2, random_state=0),
+    PolynomialFilter(3),
     ShardedRecommender(ALS(2, max_iter=0, random_state=0), 2, random_state=0),
     UnlearningRecommender(ALS(2, max_iter=0, random_state=0)),
 ]

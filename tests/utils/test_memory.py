@@ -15,6 +15,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
 )
 from sklearn_unlearn.metrics import ndcg_at_k
@@ -30,6 +31,7 @@ ALL = [
     EASE(),
     ItemKNN(),
     GraphFilter(),
+    PolynomialFilter(),
     ShardedRecommender(ALS()),
 ]
 BEYOND = 2**31 + 5
@@ -69,6 +71,7 @@ def test_sides_beyond_32_bits_are_refused(model, shape):
         (BPR(64), (3, 10**8), "23.8 GiB"),
         (EASE(), (3, 10**6), "7.3 TiB"),
         (GraphFilter(256), (3, 10**7), "71.6 GiB"),
+        (PolynomialFilter(), (3, 10**9), "59.6 GiB"),
         (ShardedRecommender(ALS(64), 8), (3, 10**8), "190.7 GiB"),
         (ShardedRecommender(EASE(), 2), (3, 10**6), "14.6 TiB"),
         (ItemKNN(), (3, 10**9), "22.4 GiB"),

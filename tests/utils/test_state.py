@@ -15,6 +15,7 @@ from sklearn_unlearn import (
     ItemKNN,
     LightGCN,
     MatrixFactorization,
+    PolynomialFilter,
     ShardedRecommender,
 )
 from sklearn_unlearn.exceptions import DataWarning, NotFiniteError
@@ -39,6 +40,7 @@ FAMILIES = [
     ItemKNN(3, similarity="bm25"),
     GraphFilter(2, random_state=0),
     GraphFilter(0),
+    PolynomialFilter(3),
     ShardedRecommender(ALS(2, random_state=0), 2, random_state=0),
 ]
 

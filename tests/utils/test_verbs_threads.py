@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_unlearn import ALS, EASE, GraphFilter, ItemKNN, MatrixFactorization, ShardedRecommender
+from sklearn_unlearn import (
+    ALS,
+    EASE,
+    GraphFilter,
+    ItemKNN,
+    MatrixFactorization,
+    PolynomialFilter,
+    ShardedRecommender,
+)
 from sklearn_unlearn.base import _InteractionsMixin
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.utils import _verbs
@@ -23,6 +31,7 @@ MODELS = [
     EASE(),
     ItemKNN(5),
     GraphFilter(2, random_state=0),
+    PolynomialFilter(3),
     ShardedRecommender(EASE(), n_shards=2, random_state=0),
 ]
 VERBS = {

@@ -25,14 +25,19 @@ from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks.methods._implicit import matrix_for_implicit
 from sklearn_unlearn.benchmarks.methods._import_path import parse_params
 from sklearn_unlearn.metrics import ndcg_at_k, recall_at_k, remaining_gap
-from sklearn_unlearn.recommenders import EASE, GraphFilter, ItemKNN
+from sklearn_unlearn.recommenders import EASE, GraphFilter, ItemKNN, PolynomialFilter
 
 __all__ = ["EXACT", "EXACT_REQUESTS", "run_exact"]
 
 Record = dict[str, Any]
 
 #: The estimators that the command knows, and what it asks them to forget.
-EXACT = {"EASE": EASE, "GraphFilter": GraphFilter, "ItemKNN": ItemKNN}
+EXACT = {
+    "EASE": EASE,
+    "GraphFilter": GraphFilter,
+    "ItemKNN": ItemKNN,
+    "PolynomialFilter": PolynomialFilter,
+}
 EXACT_REQUESTS = ("pair", "median-user", "heavy-user", "users-1%")
 
 # Scores are compared for so many users that lose something, and as many others.
