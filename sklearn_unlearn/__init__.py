@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         LightGCN,
         MatrixFactorization,
         PolynomialFilter,
+        SparseEASE,
         UnlearningRecommender,
     )
     from .sharding import ShardedRecommender
@@ -59,6 +60,7 @@ __all__ = [
     "MatrixFactorization",
     "PolynomialFilter",
     "ShardedRecommender",
+    "SparseEASE",
     "UnlearningRecommender",
     "__version__",
     "audit",
@@ -88,6 +90,7 @@ _HOME = {
     "MatrixFactorization": ".recommenders",
     "PolynomialFilter": ".recommenders",
     "ShardedRecommender": ".sharding",
+    "SparseEASE": ".recommenders",
     "UnlearningRecommender": ".recommenders",
 }
 

@@ -15,6 +15,7 @@ __all__ = [
     "check_graph_filter",
     "check_item_lists",
     "check_polynomial_filter",
+    "check_local_ridge",
     "check_ridge",
 ]
 
@@ -70,6 +71,15 @@ def check_item_lists(model: Any, state: State) -> None:
     """Check the lists of `ItemKNN`, and what it takes to correct them."""
     n = state["_interactions"].n_items
     square_similarity(model, state, "item_similarity_", n)
+    check_table(model, state, "_floors", (n,))
+    check_table(model, state, "_item_scales", (n,))
+
+
+def check_local_ridge(model: Any, state: State) -> None:
+    """Check the weights and the lists of `SparseEASE`."""
+    n = state["_interactions"].n_items
+    for name in ("item_similarity_", "_lists"):
+        square_similarity(model, state, name, n)
     check_table(model, state, "_floors", (n,))
     check_table(model, state, "_item_scales", (n,))
 

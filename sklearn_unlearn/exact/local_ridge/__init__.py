@@ -1,0 +1,1 @@
+"""Ridge regressions of items on their most similar items: SparseEASE."""
