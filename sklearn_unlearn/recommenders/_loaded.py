@@ -14,8 +14,8 @@ __all__ = [
     "check_factors",
     "check_graph_filter",
     "check_item_lists",
-    "check_polynomial_filter",
     "check_local_ridge",
+    "check_polynomial_filter",
     "check_ridge",
 ]
 
