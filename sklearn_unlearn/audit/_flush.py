@@ -13,6 +13,7 @@ What happens, and what a crash after it leaves for the next flush:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -98,18 +99,22 @@ class Flush:
         return Batch(named=named, generation=intended, resumed=True, **content)
 
     def claim(self, model: Any, max_requests: int | None) -> Batch | None:
-        """Claim the oldest pending requests, and write down what they cover."""
+        """Claim the oldest pending requests, and write down what they cover.
+
+        Those that name categories or dates of which the service knows nothing stay pending.
+        """
         table, sql = self.store.tables.requests, self.store.sql
         with self.store.writing() as transaction:
             query = sql.select(table).where(table.c.status == "pending").order_by(table.c.number)
-            rows = transaction.run(query.limit(max_requests)).all()
-            if not rows:
+            taken = self._answerable(transaction.run(query).all(), max_requests)
+            if not taken:
                 return None
-            chosen = (table.c.status == "pending") & (table.c.number <= rows[-1].number)
-            transaction.run(sql.update(table).where(chosen).values(status="in_progress"))
+            update = sql.update(table).where(table.c.number == sql.bindparam("at"))
+            numbers = [{"at": row.number} for row, _ in taken]
+            transaction.run(update.values(status="in_progress"), numbers)
             intended = transaction.state["generation"] + 1
         try:
-            batch = self._resolve(rows, model, intended)
+            batch = self._resolve(taken, model, intended)
             if batch.generation is not None:
                 self._write_intent(batch)
         except Exception:
@@ -118,8 +123,33 @@ class Flush:
             raise
         return batch
 
-    def _resolve(self, rows: list[Any], model: Any, generation: int) -> Batch:
-        names, requests = Names(model), [self._read(row) for row in rows]
+    def _answerable(self, rows: list[Any], most: int | None) -> list[tuple[Any, DeletionRequest]]:
+        """Return the first rows that the service can resolve, each with its request."""
+        taken: list[tuple[Any, DeletionRequest]] = []
+        n_left = 0
+        for row in rows:
+            if len(taken) == most:
+                break
+            request = self._read(row)
+            if self.scopes.knows(request):
+                taken.append((row, request))
+            else:
+                n_left += 1
+        if n_left:
+            warnings.warn(
+                f"{n_left} requests name categories or a date, of which this service knows "
+                "nothing; expected its arguments categories and event_times. They stay pending: "
+                "flush by a service that has them.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return taken
+
+    def _resolve(
+        self, taken: list[tuple[Any, DeletionRequest]], model: Any, generation: int
+    ) -> Batch:
+        rows, requests = [row for row, _ in taken], [request for _, request in taken]
+        names = Names(model)
         parts = self.scopes.cover_all(requests, names)
         results = list(map(self._result, rows, requests, parts))
         users, items, pairs = union(parts)

@@ -98,6 +98,11 @@ class Scopes:
         self._of_categories(request.categories, names)
         self._of_age(request.before_seconds, names)
 
+    def knows(self, request: DeletionRequest) -> bool:
+        """Tell whether all that a request names can be resolved: categories and dates need more."""
+        lacks_categories = bool(request.categories) and self._categories is None
+        return not lacks_categories and (request.before is None or self._event_times is not None)
+
     def mask_all(self, requests: Sequence[DeletionRequest], names: Names) -> list[Covered]:
         """Return what is to be masked for each request, without counting what the model loses."""
         known = _with_known(requests, names)

@@ -116,13 +116,14 @@ class ServedModel:
         return _View(self.model, masks.plus(covered), counters)
 
     def coverage(self) -> tuple[list[Covered], Names]:
-        """Return what each open request covers in the model, the oldest first."""
+        """Return what each open request that a flush would take covers, the oldest first."""
         table, sql = self._store.tables.requests, self._store.sql
         names = Names(self.current().model)
         with self._store.reading() as connection:
             query = sql.select(table).where(table.c.status.in_(OPEN)).order_by(table.c.number)
             rows = connection.execute(query).all()
-        return self._scopes.cover_all([self._request(row) for row in rows], names), names
+        requests = [one for one in map(self._request, rows) if self._scopes.knows(one)]
+        return self._scopes.cover_all(requests, names), names
 
     def _request(self, row: Any) -> DeletionRequest:
         text = self._key.decrypt(bytes(row.payload), "queue", row.request_id)

@@ -213,6 +213,28 @@ def test_what_is_older_than_a_date(url, as_numbers):
         assert entry["n_interactions"] == old.sum() > 10
 
 
+def test_requests_wait_for_a_service_that_can_resolve_them(url):
+    waiting = {"cat": {"categories": [(4, "horror")]}, "age": {"before": date(2021, 1, 1)}}
+    with DeletionQueue(url, key=KEY) as queue:
+        for name, fields in waiting.items():
+            queue.submit(**fields, request_id=name)
+        queue.submit(users=[3], request_id="user")
+    with DeletionService(fitted(), url, key=KEY) as service:
+        assert (service.preview().n_requests, service.preview().n_not_found) == (1, 0)
+        with pytest.warns(UserWarning, match="2 requests name categories or a date"):
+            assert service.flush(max_requests=1).n_requests == 1  # those before it stop nobody
+        same_as_refit(service._model, without(users=[3]))
+        assert {one.request_id for one in service.pending()} == set(waiting)
+        columns = (*PAIRS.T, DAYS)
+        options = {"categories": CATEGORIES, "event_times": columns}
+    with DeletionService(service._model, url, key=KEY, **options) as service:
+        assert service.flush().n_requests == 2
+        assert {service.status(name).outcome for name in waiting} == {"forgotten"}
+        old = PAIRS[np.datetime64("2021-01-01") > DAYS]
+        gone = [(4, item) for item in range(0, N_ITEMS, 3)]
+        same_as_refit(service._model, without(users=[3], pairs=[*gone, *map(tuple, old)]))
+
+
 def test_scopes_that_the_service_knows_nothing_for_are_refused(service):
     for fields in ({"categories": [(1, "horror")]}, {"before": date(2020, 1, 1)}):
         with pytest.raises(ValueError, match="the service knows no"):
