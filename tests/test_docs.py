@@ -65,7 +65,8 @@ def test_a_false_page_is_caught(text, message, tmp_path, monkeypatch):
 def test_relative_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        assert (page.parent / target).exists(), target
+        # Figures that the build of the site draws are looked for there.
+        assert "_static/generated/" in target or (page.parent / target).exists(), target
 
 
 def test_layer_table_is_the_one_that_is_enforced():

@@ -372,7 +372,8 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         return self.regularization_ if chosen else self.regularization
 
     def _strategy(self) -> Unlearner:
-        check_unlearner(self.unlearner, names_of(type(self)))  # it may be set after `fit`
+        if self.unlearner is not None:  # it may be set after `fit`
+            check_unlearner(self.unlearner, names_of(type(self)))
         if not (self.unlearner is None or isinstance(self.unlearner, str)):
             return self.unlearner
         if self.unlearner is None and not getattr(self, "converged_", True):
