@@ -41,6 +41,7 @@ html_math_renderer = "mathml"
 # Summaries and pages of all names that the pages in api/ list; tests compare them with `__all__`.
 autosummary_generate = True
 autosummary_context = {"guide_pages_of": guide_pages_of()}
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc sections already say the types
 # Inherited scikit-learn methods link to pages that are not built here.
 numpydoc_show_class_members = False
@@ -75,7 +76,10 @@ html_search_scorer = str(HERE / "_ext/scorer.js")
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"index": [], "changes/*": [], "glossary": [], "faq": []}
-html_context = {"versions": json.loads((HERE / "_static/versions.json").read_text("utf-8"))}
+html_context = {
+    "default_mode": "auto",
+    "versions": json.loads((HERE / "_static/versions.json").read_text("utf-8")),
+}
 html_theme_options = {
     "logo": {"text": "sklearn-unlearn"},
     "header_links_before_dropdown": 6,

@@ -3,12 +3,14 @@
 import re
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from math_core import LatexToMathML
+
+_CONVERTER = LatexToMathML()
 
 
 def as_mathml(tex, block):
-    """Translate LaTeX; the source stays in an annotation, for copying and for screen readers."""
-    return tex2mathml(re.sub(r"\s+", " ", tex).strip(), as_block=block)
+    """Translate LaTeX; what cannot be translated ends the build."""
+    return _CONVERTER.convert_with_local_state(re.sub(r"\s+", " ", tex).strip(), displaystyle=block)
 
 
 def visit_math(translator, node):
