@@ -154,10 +154,10 @@ class Flush:
         results = list(map(self._result, rows, requests, parts))
         users, items, pairs = union(parts)
         pair_ids = zip(names.user_ids(pairs[:, 0]), names.item_ids(pairs[:, 1]), strict=True)
-        named = Named(names.user_ids(users), names.item_ids(items), list(pair_ids))
-        found = any(one["outcome"] == "forgotten" for one in results)
-        # A taken-down item stays masked, whether or not anybody has an interaction with it.
-        changes = found or bool(named.items)
+        held = Named(names.user_ids(users), names.item_ids(items), list(pair_ids))
+        # What this model does not hold a backup may, or an export: it is written down as well.
+        named = Named.union([held, *(self.scopes.named(one, names) for one in requests)])
+        changes = any(vars(named).values())
         return Batch(results, named, generation if changes else None, digest_of(model))
 
     def _read(self, row: Any) -> DeletionRequest:

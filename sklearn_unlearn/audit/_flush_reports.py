@@ -20,7 +20,7 @@ class FlushReport:
         Requests that it completed, and those of them of which the model held nothing.
 
     generation : int
-        Number of the flush that changed the model last.
+        Number of the last flush that had something to forget, here or in backups.
 
     report : ForgetReport or None
         Of the model; None if it did not change.

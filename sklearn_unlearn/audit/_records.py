@@ -45,6 +45,15 @@ class Named:
         """Undo `to_plain`."""
         return cls(**{name: [read_id(one) for one in ids] for name, ids in plain.items()})
 
+    def known_to(self, names: Names) -> Named:
+        """Return the part that a model knows."""
+        pairs = names.pairs(self.interactions)
+        return Named(
+            _where(self.users, names.users(self.users) >= 0),
+            _where(self.items, names.items(self.items) >= 0),
+            _where(self.interactions, (pairs >= 0).all(axis=1)),
+        )
+
     @classmethod
     def union(cls, parts: Iterable[Named]) -> Named:
         """Unite records, each id once."""
@@ -53,6 +62,10 @@ class Named:
             for name, ids in found.items():
                 ids.update(dict.fromkeys(getattr(part, name)))
         return cls(**{name: list(ids) for name, ids in found.items()})
+
+
+def _where(ids: list[Any], chosen: Any) -> list[Any]:
+    return [one for one, kept in zip(ids, chosen, strict=True) if kept]
 
 
 def seal(key: Key, content: Any, purpose: str, place: Any) -> bytes:
@@ -69,6 +82,8 @@ def unseal(key: Key, sealed: bytes, purpose: str, place: Any) -> Any:
 def forget_named(model: Any, named: Named) -> None:
     """Forget what a record names; what the model does not hold is passed over."""
     names = Names(model)
+    if names.encoder is not None:
+        named = named.known_to(names)  # ids of another type are those of another model
     users, items, pairs = named.users, named.items, named.interactions
     if names.encoder is not None:
         columns = [[one[0] for one in pairs], [one[1] for one in pairs]]

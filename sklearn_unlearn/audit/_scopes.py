@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn._forget_request import validate_forget_request
 from sklearn_unlearn.audit._names import Names
+from sklearn_unlearn.audit._records import Named
 from sklearn_unlearn.audit._requests import DeletionRequest, check_id, utc_seconds
 from sklearn_unlearn.interactions import Interactions
 
@@ -103,6 +104,20 @@ class Scopes:
         lacks_categories = bool(request.categories) and self._categories is None
         return not lacks_categories and (request.before is None or self._event_times is not None)
 
+    def named(self, request: DeletionRequest, names: Names) -> Named:
+        """Return the ids that a request names, known to the model or not; not those of old events.
+
+        Without an encoder ids are positions, and those of the model are all there are.
+        """
+        members = self._members(request.categories)
+        pairs = [
+            (user, item)
+            for user, category in request.categories
+            for item in members.get(category, ())
+        ]
+        named = Named(list(request.users), list(request.items), [*request.interactions, *pairs])
+        return named if names.encoder is not None else named.known_to(names)
+
     def mask_all(self, requests: Sequence[DeletionRequest], names: Names) -> list[Covered]:
         """Return what is to be masked for each request, without counting what the model loses."""
         known = _with_known(requests, names)
@@ -134,12 +149,7 @@ class Scopes:
     def _of_categories(self, pairs: Any, names: Names) -> Positions:
         if not pairs or self._categories is None:
             return _NO_PAIRS
-        members: dict[Any, list[Any]] = {}
-        for item, category in self._categories.items():
-            members.setdefault(check_id(category, "categories"), []).append(
-                check_id(item, "categories")
-            )
-        parts = [_NO_PAIRS]
+        members, parts = self._members(pairs), [_NO_PAIRS]
         users = names.users([user for user, _ in pairs])
         for user, (_, category) in zip(users, pairs, strict=True):
             if user >= 0 and category in members:
@@ -147,6 +157,15 @@ class Scopes:
                 items = items[items >= 0]
                 parts.append(np.column_stack((np.full(len(items), user), items)))
         return np.concatenate(parts)
+
+    def _members(self, pairs: Any) -> dict[Any, list[Any]]:
+        """Return the items of each category, if some are asked for."""
+        members: dict[Any, list[Any]] = {}
+        for item, category in (self._categories or {}).items() if pairs else ():
+            members.setdefault(check_id(category, "categories"), []).append(
+                check_id(item, "categories")
+            )
+        return members
 
     def _of_age(self, before: float | None, names: Names) -> Positions:
         """Pairs whose latest event is older than a moment."""

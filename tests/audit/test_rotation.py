@@ -12,6 +12,7 @@ from sklearn_unlearn import EASE
 from sklearn_unlearn.audit import (
     DeletionQueue,
     DeletionService,
+    DoNotLearnList,
     StaleModelError,
     generate_key,
     load,
@@ -109,6 +110,35 @@ def test_a_model_that_has_learned_is_stored_flushed_and_replayed(url, tmp_path, 
     backup = load(tmp_path / "backup.skops")
     assert replay(backup, url, key=KEY).n_records == 1
     same_lists(backup, left, asked)
+
+
+def test_what_the_model_does_not_hold_is_forgotten_in_backups_and_exports(url, tmp_path, name):
+    path, old = (
+        tmp_path / "model.skops",
+        joined(
+            events_of(name), events_of(name, [5000, 5000, 5001, 5001], [7001, 7999, 7002, 7003])
+        ),
+    )
+    save(fitted(old), tmp_path / "backup.skops")
+    users = [name("user", one) for one in (1001, 5000, 5001)]
+    item, category = name("item", 7999), name("item", 7002)
+    forgotten = DoNotLearnList(":memory:", key=KEY)
+    options = {"key": KEY, "do_not_learn": forgotten, "categories": {category: "horror"}}
+    DeletionService(fitted(old), url, path, **options).close()  # the store knows the backup
+    newer = fitted(events_of(name))  # holds neither these users nor the item
+    with DeletionService(newer, url, path, **options) as service:
+        service.replay(since=datetime.now(UTC))
+        service.submit(users=users[1:2], items=[item], request_id="ticket")
+        service.submit(categories=[(users[2], "horror")])
+        assert service.flush().n_not_found == 2
+        assert service.status("ticket").outcome == "not found"
+        assert forgotten.blocked(users[1:], [name("item", 7001), category]).all()
+        service._model.learn(events_of(name, [1001, 1002], [7999, 7999]))
+        table = service.recommend(users=users[:1], n_items=N_ITEMS, exclude_seen=False)
+        assert item not in set(table["item"])  # taken down before it came
+    backup = load(tmp_path / "backup.skops")
+    replay(backup, url, key=KEY)
+    same_lists(backup, without(old, users[1:2], [item], [(users[2], category)]), users[::2])
 
 
 def test_readers_while_the_model_learns(tmp_path):

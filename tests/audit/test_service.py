@@ -308,7 +308,7 @@ def test_a_request_that_finds_nothing_blocks_nobody(url):
         assert outcomes == ["forgotten", "not found", "not found", "forgotten"]
         same_as_refit(service._model, without(users=[3]))
         service.submit(users=[3], request_id="again")
-        assert service.flush().generation == 1
+        assert service.flush().generation == 2  # recorded, for backups that hold more
         assert service.status("again").outcome == "not found"
         entry = service.ledger.entries()[-1]
         assert entry["model_before"] == entry["model_after"] == digest_of(service._model)
