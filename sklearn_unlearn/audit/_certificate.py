@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self
 from sklearn_unlearn._forget_report import GUARANTEES
 from sklearn_unlearn.audit._canonical import canonical_json, parse_json
 from sklearn_unlearn.audit._certificate_text import as_html, as_markdown
+from sklearn_unlearn.audit._errors import StoreError
 from sklearn_unlearn.audit._signing_keys import key_name, load_public_key, load_signing_key
 
 __all__ = ["CertificateError", "DeletionCertificate", "verify"]
@@ -318,12 +319,18 @@ def verify(
 def _check_ledger(head: Mapping[str, Any], ledger: Any) -> None:
     advice = "Verify the ledger."
     looked_up = hasattr(ledger, "entry")
-    sequence, digest = ledger.head() if looked_up else ledger
+    try:
+        sequence, digest = ledger.head() if looked_up else ledger
+    except StoreError:
+        _refuse("was not found: the ledger cannot be read", "a ledger that is whole", advice)
     if sequence < head["sequence"]:
         _refuse("is of an entry after the end of the ledger", "a ledger that holds it", advice)
     if looked_up:
         sequence = head["sequence"]
-        digest = ledger.entry(sequence)["hash"]
+        try:
+            digest = ledger.entry(sequence)["hash"]
+        except (LookupError, ValueError, TypeError, StoreError):  # deleted, or no entry any more
+            _refuse("is of an entry that is not in the ledger", "a ledger that holds it", advice)
     if sequence == head["sequence"] and digest != head["hash"]:
         _refuse("is of another entry of that number", "the entry of the ledger", advice)
 

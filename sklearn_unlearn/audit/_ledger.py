@@ -99,6 +99,11 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _as_read(text: str) -> dict[str, Any]:
+    """Return an entry with the hash of its text, which is not that beside it if it was edited."""
+    return json.loads(text) | {"hash": _hash(text)}
+
+
 class Ledger:
     """What was done about deletion requests: entries of scalars, which hold no id.
 
@@ -129,11 +134,11 @@ class Ledger:
 
     def entries(self, request_id: str | None = None) -> list[dict[str, Any]]:
         """Return all entries, or those of one request, the oldest first, each with its ``hash``."""
-        found = (json.loads(text) | {"hash": own} for _, text, own in _rows(self._store))
+        found = (_as_read(text) for _, text, _ in _rows(self._store))
         return [one for one in found if request_id in (None, one["request_id"])]
 
     def entry(self, sequence: int) -> dict[str, Any]:
-        """Return one entry by its number, from 1."""
+        """Return one entry by its number, from 1, with its ``hash``: that of what is there now."""
         table = self._store.tables.ledger
         with self._store.reading() as connection:
             query = self._store.sql.select(table).where(table.c.sequence == sequence)
@@ -143,7 +148,7 @@ class Ledger:
                 f"the ledger has no entry {sequence}; expected a number from 1 to "
                 f"{self.head()[0]}. Look at entries()."
             )
-        return json.loads(row.entry) | {"hash": row.hash}
+        return _as_read(row.entry)
 
     def head(self) -> tuple[int, str]:
         """Return number and hash of the last entry; 0 and zeros where there is none."""

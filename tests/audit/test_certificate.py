@@ -1,11 +1,13 @@
 """Certificates say what was done and no more, and every change of one is found."""
 
 import base64
+import contextlib
 import copy
 import datetime
 import html.parser
 import json
 import re
+import sqlite3
 
 import numpy as np
 import pytest
@@ -260,6 +262,28 @@ def test_nothing_claims_to_satisfy_a_law():
     certificate = made()
     for text in (certificate.to_html(), certificate.to_markdown(), certificate.to_json()):
         assert "complian" not in text.casefold()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [("UPDATE ledger SET entry = replace(entry, 'suppress', 'forgets')", "another entry"),
+     ("UPDATE ledger SET entry = '[' || entry || ']'", "not in the ledger"),
+     ("UPDATE ledger SET entry = 'gone'", "not in the ledger"),
+     ("DELETE FROM ledger WHERE sequence = 1", "not in the ledger"),
+     ("DELETE FROM ledger", "after the end"), ("DROP TABLE ledger", "cannot be read")],
+)  # fmt: skip
+def test_an_entry_that_was_edited_or_deleted_in_the_ledger_is_found(tmp_path, edit, message):
+    path = tmp_path / "deletions.db"
+    with audit.DeletionQueue(path, key=audit.generate_key()) as queue:
+        queue.submit_many([{"users": [1]}, {"users": [2]}])
+        first = queue.ledger.entry(1)
+    certificate = made(sequence=1, hash=first["hash"])
+    assert verify(certificate, KEY, ledger_head=audit.Ledger(path)) is certificate
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(edit)
+    with pytest.raises(CertificateError, match=message) as caught:
+        verify(certificate, KEY, ledger_head=audit.Ledger(path))
+    assert re.match(THREE_PARTS, str(caught.value))
 
 
 # -- keys ----------------------------------------------------------------------------------------
