@@ -77,8 +77,8 @@ class Store:
         self._guard: Any = nullcontext()
         self._flushing, self._pid = threading.Lock(), os.getpid()
         text = os.fspath(url)
-        if text.startswith("sqlite://"):
-            text = text.removeprefix("sqlite://").removeprefix("/") or ":memory:"
+        if text.startswith(("sqlite://", "sqlite+")) and "://" in text:
+            text = _file_of(text)
         self.path = None if "://" in text or text == ":memory:" else Path(text)
         options: dict[str, Any] = {"hide_parameters": True}
         if self.path is not None:
@@ -298,6 +298,17 @@ class Store:
                         connection.execute(self.sql.select(unlock))
             connection.invalidate()
             connection.close()
+
+
+def _file_of(url: str) -> str:
+    """Return the path in a URL of SQLite; other drivers than Python's, and options, are none."""
+    driver, _, path = url.partition("://")
+    if driver not in ("sqlite", "sqlite+pysqlite") or "?" in path:
+        raise StoreError(
+            "the address of the store names another driver of SQLite, or options; expected "
+            "sqlite:///path alone. Pass the path of the file."
+        )
+    return path.removeprefix("/") or ":memory:"
 
 
 @contextmanager

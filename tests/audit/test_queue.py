@@ -293,6 +293,24 @@ def test_a_damaged_store_is_an_error(tmp_path, content):
     assert not verify_ledger(path)
 
 
+def test_a_url_of_sqlite_is_a_file_with_one_lock(tmp_path):
+    path = tmp_path / "deletions.db"
+    stores = [Store(path), *(Store(f"sqlite{one}:///{path}") for one in ("", "+pysqlite"))]
+    assert {store.path for store in stores} == {path}
+    assert not any(store.in_memory for store in stores)
+    with stores[0].flush_lock() as held:
+        assert held
+        for store in stores[1:]:
+            with store.flush_lock() as other:
+                assert other is None
+    for url in (f"sqlite:///{path}?timeout=3", f"sqlite+aiosqlite:///{path}"):
+        with pytest.raises(StoreError, match="expected sqlite:///path"):
+            Store(url)
+    assert [one.name for one in tmp_path.iterdir() if "?" in one.name] == []
+    for store in stores:
+        store.close()
+
+
 @pytest.mark.parametrize("address", ["nothing://at/all", "postgresql+nothing://x/y"])
 def test_an_address_that_cannot_be_used(address):
     with pytest.raises(StoreError, match="address of the store"):
