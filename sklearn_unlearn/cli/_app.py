@@ -8,13 +8,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from sklearn_unlearn.audit._errors import StaleModelError, StoreError
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.utils._command import BAD_INPUT
 
 __all__ = ["run"]
 
 # What bad input raises; anything else is a fault of the program.
-_BAD_INPUT = (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError)
+_BAD_INPUT = (
+    *(ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError),
+    *(StoreError, StaleModelError),
+)
 _KNOWN = "expected ids that the model was fitted on and has not forgotten. Check them."
 
 

@@ -170,7 +170,7 @@ def read_requests(path: Path, read: Reader | None = None) -> list[DeletionReques
             continue
         try:
             fields = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             fields = None
         if not isinstance(fields, Mapping):
             raise ValueError(

@@ -27,7 +27,7 @@ from sklearn_unlearn.cli._options import (
     reader_of,
     request_fields,
 )
-from sklearn_unlearn.cli._show import show, show_rows
+from sklearn_unlearn.cli._show import say, show, show_rows
 from sklearn_unlearn.utils._command import NOT_VERIFIED, VERIFIED
 
 __all__ = ["COMMANDS"]
@@ -116,6 +116,8 @@ def residue(
         raise ValueError("nothing is named; expected --user, --item or --pair. Pass one.")
     report = audit_residue(None, make_probe(model, request), artefacts)
     show(report.to_dict(), as_json)
+    if not report.complete:
+        say("not all of the request could be searched for, or not all files read: see above")
     return NOT_VERIFIED if report.count else VERIFIED
 
 

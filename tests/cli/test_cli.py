@@ -297,3 +297,31 @@ def test_the_commands_of_the_pages_run(name, count, tmp_path, monkeypatch, capsy
     assert "residual-bounded" in shown
     if name != "README.md":
         assert digest_of(load("before.skops")) == digest_of(load("model.skops"))
+
+
+def test_a_store_that_is_none_and_a_stale_snapshot_are_bad_input(shop):
+    other = shop.folder / "no-store.db"
+    other.write_text("no database " * 500)
+    for arguments in (["ledger", other], ["status", other], ["flush", other, shop.model]):
+        error = shop.run(*arguments, code=2).err
+        assert error.startswith("sklearn-unlearn: error: the store answered")
+    backup = shop.folder / "backup.skops"
+    shutil.copy(shop.model, backup)
+    shop.run("submit", shop.store, "--user", 142, "--model", shop.model)
+    shop.flush()
+    shutil.copy(backup, shop.model)
+    for arguments in (["flush", shop.store, shop.model], ["flush", shop.store, backup]):
+        assert "Bring it up to date" in shop.run(*arguments, code=2).err
+
+
+def test_a_file_of_requests_that_is_too_deep_is_bad_input(shop):
+    file = shop.folder / "requests.jsonl"
+    file.write_text('{"users": [142]}\n' + "[" * 100_000)
+    error = shop.run("submit", shop.store, "--file", file, "--model", shop.model, code=2).err
+    assert "line 2 of the file is no JSON object" in error
+    assert shop.json("status", shop.store) == []
+
+
+def test_a_search_that_could_not_look_for_all_says_so(shop):
+    found = shop.run("residue", shop.model, shop.folder / "key", "--user", 142)
+    assert "complete" in found.out and "not all of the request could be searched" in found.err
