@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.audit._names import Names
+from sklearn_unlearn.audit._records import Named
 from sklearn_unlearn.audit._scopes import Covered
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.pipeline._tables import make_table
@@ -19,6 +20,7 @@ from sklearn_unlearn.utils._validation import as_positions, check_n_items
 __all__ = ["Masks", "recommend"]
 
 Positions = NDArray[np.int64]
+_KINDS = ("user", "item", "pair")  # in the order of Named
 Lists = tuple[Positions, NDArray[Any]]
 
 
@@ -33,11 +35,16 @@ class Masks:
 
     pairs : dict of int to ndarray of int64
         Items that are masked for single users.
+
+    named : frozenset
+        What requests name, as ids, also those that the model does not know: ("user", id),
+        ("item", id) and ("pair", (user, item)).
     """
 
     users: NDArray[np.bool_]
     items: NDArray[np.bool_]
     pairs: dict[int, Positions] = field(default_factory=dict)
+    named: frozenset[tuple[str, Any]] = frozenset()
 
     @classmethod
     def none(cls, shape: tuple[int, int]) -> Masks:
@@ -49,7 +56,7 @@ class Masks:
         """Users and items of the model."""
         return len(self.users), len(self.items)
 
-    def plus(self, covered: Iterable[Covered]) -> Masks:
+    def plus(self, covered: Iterable[Covered], named: Iterable[Named] = ()) -> Masks:
         """Return the masks with those of more requests."""
         users, items, pairs = self.users.copy(), self.items.copy(), dict(self.pairs)
         for one in covered:
@@ -57,7 +64,24 @@ class Masks:
             for user in set(one.masked[:, 0].tolist()):
                 more = one.masked[one.masked[:, 0] == user, 1]
                 pairs[user] = np.union1d(pairs.get(user, more), more)
-        return Masks(users, items, pairs)
+        more_named = (
+            (kind, one)
+            for part in named
+            for kind, ids in zip(_KINDS, vars(part).values(), strict=True)
+            for one in ids
+        )
+        return Masks(users, items, pairs, self.named.union(more_named))
+
+    def allows(self, users: list[Any], items: list[Any]) -> NDArray[np.bool_]:
+        """Tell for each event, by its ids, whether no request names it."""
+        named = self.named
+        if not named:
+            return np.ones(len(users), bool)
+        events = (
+            {("user", user), ("item", item), ("pair", (user, item))}
+            for user, item in zip(users, items, strict=True)
+        )
+        return np.array([named.isdisjoint(one) for one in events], bool)
 
     def allowed(self, pairs: Positions) -> NDArray[np.bool_]:
         """Tell for each pair of positions whether nothing masks it; -1 is not masked."""
@@ -96,7 +120,8 @@ def recommend(
     if users is None:
         kind, (ids, rows) = table_kind(X), encoder.transform_new_users(X)
         positions = names.users(ids.tolist())
-        present = ~(masks.users[positions] & (positions >= 0))
+        unnamed = np.array([("user", one) not in masks.named for one in _as_list(ids)], bool)
+        present = unnamed & ~(masks.users[positions] & (positions >= 0))
         _refuse_absent(present, on_suppressed)
         ids, positions = ids[present], positions[present]
         items, scores = maker.of_rows(maker.entries(rows[present]), positions)

@@ -13,7 +13,7 @@ from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._masks import Masks
 from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._queue import OPEN
-from sklearn_unlearn.audit._records import generation_of, is_known, register, unseal
+from sklearn_unlearn.audit._records import Named, generation_of, is_known, register, unseal
 from sklearn_unlearn.audit._requests import DeletionRequest, read_id
 from sklearn_unlearn.audit._scopes import Covered, Scopes
 from sklearn_unlearn.audit._snapshots import load
@@ -108,12 +108,15 @@ class ServedModel:
             self._reload(state.generation)
             names = Names(self.model)
         masks = view.masks if same else Masks.none(names.data.shape)
-        covered = self._scopes.mask_all([self._request(row) for row in rows], names)
+        requests = [self._request(row) for row in rows]
+        covered = self._scopes.mask_all(requests, names)
+        named = [self._scopes.named(one, names) for one in requests]
         items = [read_id(unseal(self._key, row.payload, "mask", row.mark)) for row in taken]
         found = names.items(items)
         covered.append(Covered(items=found[found >= 0]))
+        named.append(Named(items=items))
         counters = (state.epoch, state.newest, state.generation)
-        return _View(self.model, masks.plus(covered), counters)
+        return _View(self.model, masks.plus(covered, named), counters)
 
     def coverage(self) -> tuple[list[Covered], Names]:
         """Return what each open request that a flush would take covers, the oldest first."""

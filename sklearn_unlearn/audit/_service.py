@@ -238,7 +238,7 @@ class DeletionService(DeletionQueue):
         users, items = read_events(users, items)
         names, masks = self._served.at_one_moment()
         pairs = np.column_stack((names.users(users), names.items(items)))
-        return masks.allowed(pairs)
+        return masks.allowed(pairs) & masks.allows(users, items)
 
     def preview(self) -> FlushPreview:
         """Say what a flush would forget; change nothing.

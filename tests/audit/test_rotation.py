@@ -141,6 +141,28 @@ def test_what_the_model_does_not_hold_is_forgotten_in_backups_and_exports(url, t
     same_lists(backup, without(old, users[1:2], [item], [(users[2], category)]), users[::2])
 
 
+def test_ids_that_the_model_does_not_know_are_masked_too(url, name):
+    users = [name("user", one) for one in (1001, 5000, 5001, 5001)]
+    items = [name("item", one) for one in (7001, 7001, 7998, 7002)]
+    rows = {"user": users, "item": [name("item", 7001)] * 4}
+    with DeletionService(fitted(events_of(name)), url, key=KEY) as service:
+        assert service.allowed(users, items).all()
+        assert len(set(service.recommend(rows)["user"])) == 3
+        service.submit(users=users[1:2], request_id="user")
+        service.submit(interactions=[(users[2], items[2])], request_id="pair")
+        service.submit(items=[name("item", 7998)])
+        assert service.allowed(users, items).tolist() == [True, False, False, True]
+        assert set(service.recommend(rows)["user"]) == {users[0], users[2]}
+        service.flush()  # an item stays masked
+        assert service.allowed(users, items).tolist() == [True, True, False, True]
+        service.lift([name("item", 7998)])
+        assert service.allowed(users, items).all()
+        service.submit(interactions=[(users[3], items[3])], request_id="other")
+        assert service.allowed(users, items).tolist() == [True, True, True, False]
+        service.cancel("other")
+        assert service.allowed(users, items).all()
+
+
 def test_readers_while_the_model_learns(tmp_path):
     with DeletionService(fitted(EVENTS), tmp_path / "deletions.db", key=KEY) as service:
         service.submit(users=[5000 + k for k in range(0, 60, 2)])
