@@ -24,7 +24,15 @@ from sklearn_unlearn.audit._errors import StoreError
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._ledger import append
 from sklearn_unlearn.audit._names import Names
-from sklearn_unlearn.audit._records import Named, forget_named, register, release, seal, unseal
+from sklearn_unlearn.audit._records import (
+    Named,
+    forget_named,
+    read_request,
+    register,
+    release,
+    seal,
+    unseal,
+)
 from sklearn_unlearn.audit._requests import DeletionRequest, write_id
 from sklearn_unlearn.audit._scopes import Covered, Scopes, union
 from sklearn_unlearn.audit._store import FlushLock, Store, Transaction
@@ -130,7 +138,7 @@ class Flush:
         for row in rows:
             if len(taken) == most:
                 break
-            request = self._read(row)
+            request = read_request(self.key, row)
             if self.scopes.knows(request):
                 taken.append((row, request))
             else:
@@ -159,16 +167,6 @@ class Flush:
         named = Named.union([held, *(self.scopes.named(one, names) for one in requests)])
         changes = any(vars(named).values())
         return Batch(results, named, generation if changes else None, digest_of(model))
-
-    def _read(self, row: Any) -> DeletionRequest:
-        try:
-            text = self.key.decrypt(bytes(row.payload), "queue", row.request_id)
-        except ValueError:
-            raise StoreError(
-                f"request {row.request_id} cannot be decrypted; expected it as it was written. The "
-                "store is damaged: cancel this request, and ask for it again."
-            ) from None
-        return DeletionRequest.from_bytes(text)
 
     def _result(self, row: Any, request: DeletionRequest, covered: Covered) -> dict[str, Any]:
         return {

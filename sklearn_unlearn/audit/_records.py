@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from sklearn_unlearn.audit._digest import digest_of
+from sklearn_unlearn.audit._errors import StoreError
 from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._names import Names
-from sklearn_unlearn.audit._requests import read_id, write_id
+from sklearn_unlearn.audit._requests import DeletionRequest, read_id, write_id
 from sklearn_unlearn.audit._store import Store, Transaction
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "forget_named",
     "generation_of",
     "is_known",
+    "read_request",
     "register",
     "release",
     "seal",
@@ -77,6 +79,18 @@ def seal(key: Key, content: Any, purpose: str, place: Any) -> bytes:
 def unseal(key: Key, sealed: bytes, purpose: str, place: Any) -> Any:
     """Undo `seal`."""
     return json.loads(zlib.decompress(key.decrypt(bytes(sealed), purpose, str(place))))
+
+
+def read_request(key: Key, row: Any) -> DeletionRequest:
+    """Read an open request from its row."""
+    try:
+        text = key.decrypt(bytes(row.payload), "queue", row.request_id)
+    except ValueError:
+        raise StoreError(
+            f"request {row.request_id} cannot be decrypted; expected it as it was written. The "
+            "store is damaged: cancel this request, and ask for it again."
+        ) from None
+    return DeletionRequest.from_bytes(text)
 
 
 def forget_named(model: Any, named: Named) -> None:

@@ -13,7 +13,14 @@ from sklearn_unlearn.audit._keys import Key
 from sklearn_unlearn.audit._masks import Masks
 from sklearn_unlearn.audit._names import Names
 from sklearn_unlearn.audit._queue import OPEN
-from sklearn_unlearn.audit._records import Named, generation_of, is_known, register, unseal
+from sklearn_unlearn.audit._records import (
+    Named,
+    generation_of,
+    is_known,
+    read_request,
+    register,
+    unseal,
+)
 from sklearn_unlearn.audit._requests import DeletionRequest, read_id
 from sklearn_unlearn.audit._scopes import Covered, Scopes
 from sklearn_unlearn.audit._snapshots import load
@@ -129,8 +136,7 @@ class ServedModel:
         return self._scopes.cover_all(requests, names), names
 
     def _request(self, row: Any) -> DeletionRequest:
-        text = self._key.decrypt(bytes(row.payload), "queue", row.request_id)
-        return DeletionRequest.from_bytes(text)
+        return read_request(self._key, row)
 
     def _reload(self, generation: int) -> None:
         """Load the model that another process has saved."""

@@ -15,6 +15,7 @@ from sklearn_unlearn.audit import (
     DeletionService,
     DoNotLearnList,
     StaleModelError,
+    StoreError,
     generate_key,
     replay,
     verify_ledger,
@@ -313,6 +314,20 @@ def test_a_request_that_finds_nothing_blocks_nobody(url):
         entry = service.ledger.entries()[-1]
         assert entry["model_before"] == entry["model_after"] == digest_of(service._model)
         assert entry["method"] is None
+
+
+def test_a_damaged_request_is_told_by_its_reference(service):
+    service.submit_many([{"users": [one], "request_id": f"ticket-{one}"} for one in (3, 4)])
+    table, sql = service.store.tables.requests, service.store.sql
+    with service.store.writing() as transaction:
+        update = sql.update(table).where(table.c.request_id == "ticket-3")
+        transaction.run(update.values(payload=b"damaged"))
+    for ask in (service.flush, service.preview, lambda: service.recommend(users=[5])):
+        with pytest.raises(StoreError, match=r"ticket-3 cannot be .*; expected .* cancel this"):
+            ask()
+    service.cancel("ticket-3")
+    assert service.flush().n_requests == 1
+    same_as_refit(service._model, without(users=[4]))
 
 
 def test_a_budget_takes_the_oldest_first(service):
