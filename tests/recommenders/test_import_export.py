@@ -3,7 +3,6 @@
 import copy
 import pickle
 import re
-import runpy
 import subprocess
 import sys
 
@@ -557,13 +556,6 @@ def test_what_the_model_decides_cannot_be_set():
 
 
 # -- in one piece --------------------------------------------------------------------------------
-def test_gallery_script_holds_its_claims(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)  # importing it fails, as if not installed
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    names = runpy.run_path(str(ROOT / "examples" / "plot_forget_from_implicit.py"))
-    assert names["gaps"]["tol=0.03"] < 0.1
-
-
 def test_taking_over_and_handing_back_say_nothing(capfd, monkeypatch):
     trained = train()
     monkeypatch.setattr("implicit.utils._checked_blas_config", False)

@@ -94,11 +94,13 @@ except ImportError:  # the script is as good without its picture
     plt = None
 
 if plt is not None:
+    plt.style.use("seaborn-v0_8-colorblind")
     figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
-    axes.loglog(tolerances, gaps, "o-", label="after forget")
-    axes.axhline(1, color="tab:red", label="doing nothing")
-    axes.axhline(floor, color="gray", linestyle="--", label="refit from another seed")
+    axes.loglog(tolerances, gaps, "o-", color="C0", label="after forget")
+    axes.axhline(1, color="C2", label="doing nothing")
+    axes.axhline(floor, color="0.35", linestyle="--", label="refit from another seed")
+    axes.set_ylim(floor / 4, 60)
     axes.set_xlabel("tolerance of the residual")
-    axes.set_ylabel("remaining gap to the refit")
-    axes.legend()
+    axes.set_ylabel("remaining gap to the refit\n(share of the effect)")
+    axes.legend(loc="upper left", ncols=2, frameon=False)
     plt.show()

@@ -107,3 +107,28 @@ assert same > 0.99
 print(f"{same:.1%} of the recommendations to others are those of the refit, rank by rank")
 
 folder.cleanup()
+
+# %%
+# The picture
+# -----------
+# Each point is a score of somebody else. It moves because the customer's ratings no longer speak
+# for the products: by as much after ``forget`` as in the refit.
+
+try:
+    import matplotlib.pyplot as plt
+except ImportError:  # the script is as good without its picture
+    plt = None
+
+if plt is not None:
+    plt.style.use("seaborn-v0_8-colorblind")
+    figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+    start = fitted.predict_pairs(pairs)
+    shifts = target - start, pipeline.predict_pairs(pairs) - start
+    reach = np.abs(shifts[0]).max()
+    axes.axline((0, 0), slope=1, color="0.35", linestyle="--")
+    axes.annotate("as in the refit", (-0.5 * reach, -0.5 * reach), (12, -4),
+                  textcoords="offset points", color="0.35")  # fmt: skip
+    axes.plot(*shifts, ".", markersize=3, alpha=0.4, color="C0", rasterized=True)
+    axes.set_xlabel("change of the score by a refit (log odds)")
+    axes.set_ylabel("change of the score by forget (log odds)")
+    plt.show()

@@ -92,6 +92,19 @@ service.submit(users=[someone], request_id="ticket-1")
 service.submit(interactions=[purchase], request_id="ticket-2")
 assert [status.request_id for status in service.pending()] == ["ticket-1", "ticket-2"]
 assert len(service.recommend(users=[someone])) == 0
+places = {"model": None, "snapshot": [snapshot], "export": [exports]}
+
+
+def traces():
+    """Number of traces in each place: the model in memory, and files."""
+    return [
+        audit_residue(pipeline if where is None else None, probe, where or ()).count
+        for where in places.values()
+    ]
+
+
+found = {"before the flush": traces()}
+assert min(found["before the flush"]) > 0
 assert purchase[1] not in set(service.recommend(users=[other], n_items=30)["product"])
 print(f"ticket-1 is due on {service.status('ticket-1').due:%d %B %Y}")
 
@@ -141,7 +154,9 @@ report = audit_residue(pipeline, probe, [snapshot, exports])
 print(report, sorted({finding.kind for finding in report.findings}))
 assert all(place.endswith("customers.npy") for place in report.places) and report.count
 
+found["after the flush"] = traces()
 export_vectors()
+found["export written anew"] = traces()
 report = audit_residue(pipeline, probe, [snapshot, exports])
 assert report.count == 0
 
@@ -188,3 +203,27 @@ assert verify_ledger(store, head=head)
 
 service.close()
 temporary.cleanup()
+
+# %%
+# The picture
+# -----------
+# Where the customer could be found, and when. Requests are masked from the first moment on; traces
+# go with the flush, and from an export when it is written again.
+
+try:
+    import matplotlib.pyplot as plt
+except ImportError:  # the script is as good without its picture
+    plt = None
+
+if plt is not None:
+    plt.style.use("seaborn-v0_8-colorblind")
+    figure, axes = plt.subplots(figsize=(6.2, 3.6), layout="constrained")
+    for shift, (name, counts) in enumerate(zip(places, zip(*found.values(), strict=True),
+                                               strict=True)):  # fmt: skip
+        bars = axes.bar(np.arange(3) + 0.26 * (shift - 1), counts, 0.24, label=name)
+        axes.bar_label(bars)
+    axes.set_xticks(range(3), labels=found)
+    axes.set_ylabel("traces found")
+    axes.margins(y=0.12)
+    axes.legend(title="searched", loc="upper right", frameon=False)
+    plt.show()

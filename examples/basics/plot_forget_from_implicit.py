@@ -126,10 +126,14 @@ except ImportError:  # the script is as good without its picture
     plt = None
 
 if plt is not None:
-    figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
-    axes.bar(list(gaps), list(gaps.values()))
-    axes.axhline(1, color="tab:red", label="doing nothing")
-    axes.axhline(floor, color="gray", linestyle="--", label="training from another seed")
-    axes.set_ylabel("remaining gap to the same training")
-    axes.legend()
+    plt.style.use("seaborn-v0_8-colorblind")
+    figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+    bars = axes.bar(list(gaps), list(gaps.values()), color="C0", width=0.6)
+    axes.bar_label(bars, [f"{gap:.2f}" for gap in gaps.values()], padding=2)
+    axes.axhline(1, color="C2", label="doing nothing")
+    axes.axhline(floor, color="0.35", linestyle="--", label="training from another seed")
+    axes.set_ylim(0, 1.35)
+    axes.set_xlabel("way to forget")
+    axes.set_ylabel("remaining gap to the same training\n(share of the effect)")
+    axes.legend(loc="upper right", ncols=2, frameon=False)
     plt.show()

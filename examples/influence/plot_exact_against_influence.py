@@ -74,11 +74,14 @@ except ImportError:  # the script is as good without its picture
     plt = None
 
 if plt is not None:
-    figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
-    for name, values in gaps.items():
-        axes.semilogy(checkpoints, np.maximum(values, 1e-17), "o-", label=name)
-    axes.axhline(1, color="tab:red", label="doing nothing")
+    plt.style.use("seaborn-v0_8-colorblind")
+    figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    for (name, values), marker in zip(gaps.items(), "osD^", strict=True):
+        axes.loglog(checkpoints, np.maximum(values, 1e-17), marker + "-", label=name)
+    axes.axhline(1, color="0.35", linestyle="--", label="doing nothing")
+    axes.set_xticks(checkpoints, labels=map(str, checkpoints))
+    axes.minorticks_off()
     axes.set_xlabel("users forgotten, one by one")
-    axes.set_ylabel("remaining gap to the refit")
-    axes.legend()
+    axes.set_ylabel("remaining gap to the refit\n(share of the effect; bit for bit: 1e-17)")
+    figure.legend(loc="outside right upper", frameon=False)
     plt.show()

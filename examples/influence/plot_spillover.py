@@ -28,7 +28,7 @@ from sklearn_unlearn.objectives import PropagatedObjective, WeightedObjective
 from sklearn_unlearn.optimizers import minimize_newton_cg
 from sklearn_unlearn.pruning import HopPruner
 
-n_users, n_items = 200, 150
+n_users, n_items = 160, 120
 rng = np.random.default_rng(0)
 users = np.repeat(np.arange(n_users), 6)
 distances = 0.02 * rng.standard_normal(len(users))
@@ -137,15 +137,15 @@ except ImportError:  # the script is as good without its picture
     plt = None
 
 if plt is not None:
-    figure, axes = plt.subplots(figsize=(5.5, 3.5), layout="constrained")
+    plt.style.use("seaborn-v0_8-colorblind")
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
     for n_layers in depths:
         reach = np.arange(n_layers + 1)
-        line = axes.semilogy(of_request[n_layers], "o-", label=f"forgetting, L={n_layers}")
-        axes.semilogy(
-            reach, of_graph[n_layers][reach], "s--", color=line[0].get_color(),
-            label=f"new graph, old embeddings, L={n_layers}",
-        )  # fmt: skip
-    axes.set_xlabel("hops from what is forgotten")
-    axes.set_ylabel("mean change of a row")
-    axes.legend()
+        axes.semilogy(of_request[n_layers], "o-", label=f"forgetting, L={n_layers}")
+        axes.semilogy(reach, of_graph[n_layers][reach], "s--",
+                      label=f"new graph alone, L={n_layers}")  # fmt: skip
+    axes.set_xlabel("hops from what is forgotten, of a model with L layers")
+    axes.set_xticks(range(0, n_hops + 1, 2))
+    axes.set_ylabel("mean change of a row (length)")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     plt.show()
