@@ -30,6 +30,7 @@ extensions = [
     "guide_links",
     "landing_figure",
     "mathml",
+    "no_mail",
     "stale",
 ]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]

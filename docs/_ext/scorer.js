@@ -8,7 +8,10 @@ var Scorer = {
     if (docname.startsWith("auto_examples/")) points += 5;
     if (docname.startsWith("decisions/")) points -= 1000;
     if (docname.startsWith("changes/")) points -= 500;
-    if (docname.startsWith("user_guide/") && asked && words.startsWith(asked) && !anchor) points += 100;
+    if (docname.startsWith("user_guide/") && asked && !anchor) {
+      if (words.startsWith(asked)) points += 100;
+      else if (words.includes(asked)) points += 60;
+    }
     return points;
   },
   objNameMatch: 11,

@@ -140,13 +140,17 @@ def open_page(browser):
         tab = context.new_page()
         tab.on("console", lambda one: one.type == "error" and said.append(one.text))
         tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
+        tab.on("requestfailed", lambda one: _is_lost(one) and said.append(f"failed: {one.url}"))
         context.route(lambda url: "//127.0.0.1:" not in url, lambda route: route.abort())
         return tab
 
     yield make
     for context in contexts:
         context.close()
+
+
+def _is_lost(request):
+    return request.failure != "net::ERR_ABORTED"  # by going to the next page
 
 
 # What sticks out of the window, and what a reader would see that is broken.
