@@ -17,6 +17,7 @@ from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Pro
 from sklearn_unlearn.influence._stages import (
     SWEEP,
     Rules,
+    at_saddle_of_new_rows,
     budget_of,
     empty_rows,
     fall_back,
@@ -190,7 +191,7 @@ class AsTrainedUnlearner(DocLinkMixin, BaseEstimator):
         everything = np.arange(len(problem.theta))
         planned = [(near, share)] * n_near + [(everything, 1.0)] * (n_sweeps - n_near)
         progress = _sweep_as_fit(problem, progress, rules, planned)
-        if progress.why:
+        if progress.why or at_saddle_of_new_rows(problem, progress.theta):
             progress = fall_back(problem, progress, rules)
         return progress.outcome(problem, rules.method)
 

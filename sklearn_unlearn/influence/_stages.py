@@ -14,7 +14,9 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
 
+from sklearn_unlearn.backends import like, to_numpy
 from sklearn_unlearn.certificates import certify
 from sklearn_unlearn.certificates._rank import complete_rank as fill_rank
 from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
@@ -27,6 +29,7 @@ __all__ = [
     "SWEEP",
     "Rules",
     "Stage",
+    "at_saddle_of_new_rows",
     "budget_of",
     "certify_globally",
     "complete_rank",
@@ -54,6 +57,8 @@ _LOOSE_FIT = 1e-5
 MAX_COLUMNS = 8
 # A sweep that leaves more than this share of the gradient is not worth another.
 _WORTH = 0.85
+# Parameters up to which a Hessian is made as a matrix.
+_DENSE = 256
 
 
 @dataclass(frozen=True)
@@ -303,11 +308,42 @@ def is_loose(problem: ForgetProblem) -> bool:
 
 def fall_back(problem: ForgetProblem, progress: Progress, rules: Rules) -> Progress:
     """Refit, raise, or warn and keep the best point, where the tolerance was not met."""
-    if rules.tol is None or progress.met:
+    if rules.tol is None:
+        return progress
+    if at_saddle_of_new_rows(problem, progress.theta):
+        why = "new users and items that have only each other are left at zero, which is a saddle"
+        failed = _fail(problem, progress, rules, why)
+        return failed if failed.guarantee == "refit" else replace(failed, met=False, why=why)
+    if progress.met:
         return progress
     if progress.left <= rules.accept * progress.first:
         return replace(progress, met=True)
     return _fail(problem, progress, rules, progress.why or progress.status)
+
+
+def at_saddle_of_new_rows(problem: ForgetProblem, theta: Floats) -> bool:
+    """Whether rows that were woken are zero still, though the objective falls from there.
+
+    Between two rows at zero there is no gradient, however much they pull on each other.
+    """
+    woken = problem.woken_rows()
+    stuck = woken[~theta[woken, : problem.objective.layout.n_factors].any(axis=1)]
+    if len(stuck) < 2 or not problem.objective.layout.n_factors:
+        return False
+    restricted, rows = problem.objective.restrict(stuck, theta)
+    point: Any = restricted.at(theta[rows])
+    shape, n = theta[rows].shape, theta[rows].size
+
+    def product(x: Floats) -> Floats:
+        return to_numpy(point.hessian_product(like(point.theta, x.reshape(shape)))).reshape(-1)
+
+    if n <= _DENSE:
+        values = np.linalg.eigvalsh(np.array([product(x) for x in np.eye(n)]))
+    else:
+        hessian = LinearOperator((n, n), matvec=product, dtype=np.float64)
+        start = np.random.default_rng(0).normal(size=n)
+        values = eigsh(hessian, 1, which="SA", v0=start, tol=1e-3, return_eigenvectors=False)
+    return bool(values.min() < 0)
 
 
 def _fail(problem: ForgetProblem, progress: Progress, rules: Rules, why: str) -> Progress:

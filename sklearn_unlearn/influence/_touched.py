@@ -86,7 +86,7 @@ def solve_touched(
     solver = objective.row_solver()
     request = solver.changes(problem)
     theta, sums = request.start()
-    before = left = float(np.linalg.norm(request.removed))
+    before = left = request.first_norm(theta, sums)
     # Columns may be missing only where training had ended: elsewhere nobody asks for the slack.
     ended = not tilted
     goal, tilted = _goal(problem, tol, before, tilted)

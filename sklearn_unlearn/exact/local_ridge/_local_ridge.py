@@ -174,9 +174,7 @@ def solve_again(
     return LocalColumns(weights, found), len(columns)
 
 
-def grown_columns(
-    old: LocalColumns, data: Interactions, settings: LocalSettings
-) -> LocalColumns:
+def grown_columns(old: LocalColumns, data: Interactions, settings: LocalSettings) -> LocalColumns:
     """Return the same columns beside those of more items, which are similar to none.
 
     Parameters
@@ -289,9 +287,7 @@ def _frozen(*arrays: NDArray[Any]) -> Any:
     return views
 
 
-def _matrix(
-    indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]
-) -> sparse.csr_array:
+def _matrix(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -> sparse.csr_array:
     """Read-only square matrix over these very arrays, in canonical format."""
     n, small = len(indptr) - 1, np.iinfo(indices.dtype).max
     indptr = indptr.astype(indices.dtype if len(data) <= small else np.int64)

@@ -100,6 +100,7 @@ class Request(Protocol):
     @property
     def objective_before(self) -> Callable[[], Objective]: ...
     def touched_rows(self) -> Ints: ...
+    def woken_rows(self) -> Ints: ...
 
 
 class RowChanges:
@@ -190,16 +191,41 @@ class RowChanges:
         return int(self.request.retained.degrees_of(users).sum() + of_items)
 
     def start(self) -> tuple[Floats, tuple[Floats, ...]]:
-        """Table with the emptied rows at zero, their optimum, and its sums."""
+        """Table with the emptied rows at zero, their optimum, and its sums.
+
+        New items that only new users have are put off zero, where the two have no gradient.
+        """
         theta = self.before.copy()
         theta[self.emptied] = 0
-        users, items = self.sides(self.emptied)
+        lifted = self._without_gradient(theta)
+        if len(lifted):
+            values, vectors = np.linalg.eigh(self.sums[1])
+            theta[lifted] = vectors[:, 0] * np.sqrt(values.sum() / max(len(theta) - self.m, 1))
+        users, items = self.sides(np.concatenate([self.emptied, lifted]))
         weights = None if self.weights is None else self.weights[users]
         change = (
             gram_change(self.before[users], theta[users], weights),
             gram_change(self.before[items], theta[items]),
         )
         return theta, (self.sums[0] + change[0], self.sums[1] + change[1])
+
+    def first_norm(self, theta: Floats, sums: tuple[Floats, ...]) -> float:
+        """Norm of the gradient that the request brings in, at the start."""
+        norm = float(np.linalg.norm(self.removed))
+        if norm or not len(self.request.woken_rows()):
+            return norm
+        return float(
+            np.linalg.norm(gradient_of(self.objective, theta, sums, *self.sides(self.touched)))
+        )
+
+    def _without_gradient(self, theta: Floats) -> Ints:
+        """Find new items that nothing pulls: the rows of all their users are zero."""
+        items = self.request.woken_rows()
+        items = items[items >= self.m]
+        if not len(items) or not theta.shape[1]:
+            return items[:0]
+        gradient = gradient_of(self.objective, theta, self.sums, items[:0], items)
+        return items[~gradient.any(axis=1)]
 
     def residual(
         self, theta: Floats, sums: tuple[Floats, ...], support: Ints, wanted: Floats | None
