@@ -9,6 +9,7 @@ from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import WeightedObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._factor_state import columns_of, penalty_of
 from sklearn_unlearn.recommenders._paged import PagedFactors
 from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.recommenders.takeover import TakeOverMixin
@@ -33,8 +34,13 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
 
     Parameters
     ----------
-    n_factors : int, default=64
-        Latent columns.
+    n_factors : int or "auto", default=64
+        Latent columns. "auto" takes as many as the optimum of the penalty needs, up to
+        `max_factors`, and some empty ones that requests may fill.
+
+    max_factors : int, default=256
+        Latent columns at most with ``n_factors="auto"``. Tables take 8 bytes a column, user and
+        item, and a fit about five of them.
 
     regularization : float or "auto", default=10.0
         Weight of the penalty, :math:`\lambda`. "auto" takes a share of the largest that leaves a
@@ -99,6 +105,9 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
     regularization_ : float
         The penalty in force: the number that was given, or the one that the fit chose.
 
+    n_factors_ : int
+        Latent columns of the tables, those included that the penalty has emptied.
+
     n_iter_ : int
         Newton steps of the fit.
 
@@ -155,7 +164,8 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
     _keeps_derived = False
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
-        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "max_factors": [Interval(Integral, 1, None, closed="left")],
         "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "regularization_share": [Interval(Real, 0, 1, closed="right")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
@@ -177,8 +187,9 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
 
     def __init__(
         self,
-        n_factors: int = 64,
+        n_factors: int | str = 64,
         *,
+        max_factors: int = 256,
         regularization: float | str = 10.0,
         regularization_share: float = 0.15,
         alpha: float = 20.0,
@@ -194,6 +205,7 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
         verbose: int = 0,
     ) -> None:
         self.n_factors = n_factors
+        self.max_factors = max_factors
         self.regularization = regularization
         self.regularization_share = regularization_share
         self.alpha = alpha
@@ -222,8 +234,8 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
     def _make_objective(self, data: Interactions, offset: float | None = None) -> WeightedObjective:
         return WeightedObjective.from_interactions(
             data,
-            n_factors=self.n_factors,
-            regularization=self._penalty,
+            n_factors=columns_of(self),
+            regularization=penalty_of(self),
             alpha=self.alpha,
             frequency_scaling=self.frequency_scaling,
             frequency_offset=_pair_of_offsets(self.frequency_offset),

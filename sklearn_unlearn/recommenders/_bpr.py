@@ -8,6 +8,7 @@ from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import PairwiseObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._factor_state import columns_of, penalty_of
 from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 from sklearn_unlearn.utils._tags import Tags
@@ -35,8 +36,14 @@ class BPR(FactorModel):
 
     Parameters
     ----------
-    n_factors : int, default=64
-        Latent columns: a cap. `regularization` sets the rank that is used.
+    n_factors : int or "auto", default=64
+        Latent columns: a cap. `regularization` sets the rank that is used. "auto" takes as many as
+        the optimum of the penalty needs, up to `max_factors`, and some empty ones that requests may
+        fill.
+
+    max_factors : int, default=256
+        Latent columns at most with ``n_factors="auto"``. Tables take 8 bytes a column, user and
+        item, and a fit about five of them.
 
     n_negatives : int, default=4
         Items drawn for each interaction, S. Their losses are averaged, so it changes the noise of
@@ -107,6 +114,9 @@ class BPR(FactorModel):
     regularization_ : float
         The penalty in force: the number that was given, or the one that the fit chose.
 
+    n_factors_ : int
+        Latent columns of the tables, those included that the penalty has emptied.
+
     n_iter_ : int
         Newton steps of the fit.
 
@@ -173,7 +183,8 @@ class BPR(FactorModel):
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
-        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "max_factors": [Interval(Integral, 1, None, closed="left")],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
         "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "regularization_share": [Interval(Real, 0, 1, closed="right")],
@@ -192,8 +203,9 @@ class BPR(FactorModel):
 
     def __init__(
         self,
-        n_factors: int = 64,
+        n_factors: int | str = 64,
         *,
+        max_factors: int = 256,
         n_negatives: int = 4,
         regularization: float | str = 1.5,
         regularization_share: float = 0.15,
@@ -209,6 +221,7 @@ class BPR(FactorModel):
         verbose: int = 0,
     ) -> None:
         self.n_factors = n_factors
+        self.max_factors = max_factors
         self.n_negatives = n_negatives
         self.regularization = regularization
         self.regularization_share = regularization_share
@@ -233,9 +246,9 @@ class BPR(FactorModel):
     ) -> PairwiseObjective:
         return PairwiseObjective.from_interactions(
             data,
-            n_factors=self.n_factors,
+            n_factors=columns_of(self),
             n_negatives=self.n_negatives,
-            regularization=self._penalty,
+            regularization=penalty_of(self),
             bias_regularization=self.bias_regularization,
             frequency_scaling=self.frequency_scaling,
             fit_bias=self.fit_bias,

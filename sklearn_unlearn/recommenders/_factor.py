@@ -26,15 +26,19 @@ from sklearn_unlearn.influence import (
 from sklearn_unlearn.influence._problem import ForgetProblem, check_outcome
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
-from sklearn_unlearn.optimizers import minimize_alternating, minimize_newton_cg
+from sklearn_unlearn.optimizers import minimize_alternating, minimize_growing, minimize_newton_cg
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
+    SPARE,
     Occupied,
     canonical,
+    columns_of,
     empty_rows,
     fault_of,
     grown_tables,
     is_saturated,
+    padded,
+    penalty_of,
     report_of,
     settled,
     to_attributes,
@@ -186,6 +190,11 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             rotation = canonical_rotation(self.item_factors_)
             return self.user_factors_ @ rotation, self.item_factors_ @ rotation
 
+    @property
+    def n_factors_(self) -> int:
+        """Latent columns of the tables, those included that the penalty has emptied."""
+        return int(vars(self)["item_factors_"].shape[1])
+
     # -- hooks of the mixins -----------------------------------------------------------------------
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         state = compute(self, lambda model: model._answer(retained, request), stacklevel=4)
@@ -217,6 +226,10 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         # Columns that the penalty has emptied stay out of the arithmetic.
         used = used_columns(self._parameters(vars(self))["item_factors_"])
         whole = self._make_objective(retained)
+        if self.n_factors == "auto":
+            n_used = self.item_factors_[:0, used].shape[1]
+            width = max(whole.layout.n_factors, min(n_used + SPARE, self.max_factors))
+            whole = whole.with_factors(width)
         _ = retained.item_degrees  # counted once in a row of requests: `remove` carries it over
         occupied = self._occupied(self._interactions, retained)
         problem = self._problem(retained, request, whole, used, occupied)
@@ -225,6 +238,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         strategy = self._strategy() if known else RefitUnlearner()
         outcome = check_outcome(strategy.unlearn(problem), strategy, problem.theta.shape)
         if outcome.method == "refit":
+            whole = whole.with_factors(outcome.theta.shape[1] - 2 * whole.layout.fit_bias)
             theta = self._canonical(outcome.theta, whole)
             state = self._attributes(theta, whole, retained)
         else:
@@ -236,7 +250,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             theta = settled(theta, whole.layout, empty)
             state = self._attributes(theta, whole, retained, used, outcome.sums)
         state.update(
-            regularization_=float(self._penalty),
+            regularization_=float(penalty_of(self)),
             _slack=outcome.slack,
             _fit_work=problem.refit_cost * max(retained.n_interactions, 1),
             converged_=outcome.converged,
@@ -323,7 +337,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         # The factors, and the tables of Newton's method over the rows that hold something: point,
         # gradient, step and product.
         full = min(n_users, n_stored) + min(n_items, n_stored)
-        return table_bytes(n_users + n_items + 4 * full, self.n_factors, 4)
+        return table_bytes(n_users + n_items + 4 * full, columns_of(self), 4)
 
     def _computed(self, state: State) -> State:
         # Where every column is in use, none can be missing: the slack is infinite.
@@ -365,12 +379,6 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
     def _backend(self) -> Backend:
         return get_backend(self.device, self.n_jobs)
 
-    @property
-    def _penalty(self) -> float:
-        """Penalty in force: the number that was set, or the one that a fit has chosen."""
-        chosen = isinstance(self.regularization, str)
-        return self.regularization_ if chosen else self.regularization
-
     def _strategy(self) -> Unlearner:
         if self.unlearner is not None:  # it may be set after `fit`
             check_unlearner(self.unlearner, names_of(type(self)))
@@ -396,6 +404,14 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         settings |= {"on_step": self._show}
         if objective.has_exact_rows:
             settings |= {"n_sweeps": self.n_sweeps, "dtype": data.dtype}
+        if self.n_factors == "auto":
+            rows = None if occupied is None else occupied.rows
+            settings["max_factors"] = self.max_factors
+            result = minimize_growing(objective, rows=rows, **settings)
+            theta = padded(result.theta, whole.layout.fit_bias, self.max_factors)
+            result = replace(result, theta=theta)
+            whole = whole.with_factors(theta.shape[1] - 2 * whole.layout.fit_bias)
+        elif objective.has_exact_rows:
             items = None if occupied is None else occupied.items
             result = minimize_alternating(objective, items=items, **settings)
         else:

@@ -22,12 +22,16 @@ from sklearn_unlearn.solvers._gauge import canonical_rotation
 from sklearn_unlearn.utils._pages import Pages
 
 __all__ = [
+    "SPARE",
     "Occupied",
     "canonical",
+    "columns_of",
     "empty_rows",
     "fault_of",
     "grown_tables",
     "is_saturated",
+    "padded",
+    "penalty_of",
     "report_of",
     "settled",
     "to_attributes",
@@ -36,9 +40,32 @@ __all__ = [
     "used_columns",
 ]
 
+# Empty columns of a model whose penalty chooses their number: what a request may add, and where it
+# starts.
+SPARE, _FIRST = 8, 8
 # Where no column is empty, so many rows tell: the others need not be read.
 _FEW = 256
 _SATURATED = "; all n_factors are in use, so refits from other seeds may differ: see certify()"
+
+
+def penalty_of(model: Any) -> float:
+    """Penalty in force: the number that was set, or the one that a fit has chosen."""
+    chosen = isinstance(model.regularization, str)
+    return float(model.regularization_ if chosen else model.regularization)
+
+
+def columns_of(model: Any) -> int:
+    """Latent columns of the tables: the number that was set, or those that there are."""
+    if not isinstance(model.n_factors, str):
+        return int(model.n_factors)
+    table = model.__dict__.get("item_factors_")
+    return _FIRST if table is None else int(table.shape[1])
+
+
+def padded(theta: Floats, fit_bias: bool, max_factors: int) -> Floats:
+    """Table with empty latent columns behind its own, for requests to fill."""
+    k = theta.shape[1] - 2 * fit_bias
+    return np.insert(theta, [k] * min(SPARE, max_factors - k), 0.0, axis=1)
 
 
 def to_table(model: Any, layout: Layout, columns: Columns = slice(None)) -> Floats:

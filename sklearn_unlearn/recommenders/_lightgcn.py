@@ -21,7 +21,12 @@ from sklearn_unlearn.objectives import (
 from sklearn_unlearn.objectives._propagated import with_ridge
 from sklearn_unlearn.optimizers import solve_rows
 from sklearn_unlearn.recommenders._factor import FactorModel
-from sklearn_unlearn.recommenders._factor_state import canonical, to_attributes
+from sklearn_unlearn.recommenders._factor_state import (
+    canonical,
+    columns_of,
+    penalty_of,
+    to_attributes,
+)
 from sklearn_unlearn.recommenders._types import Columns, Floats, RandomState, State
 from sklearn_unlearn.recommenders.takeover import refuse, taken_over
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
@@ -50,8 +55,14 @@ class LightGCN(FactorModel):
 
     Parameters
     ----------
-    n_factors : int, default=64
-        Columns of the embeddings: a cap. `regularization` sets the rank that is used.
+    n_factors : int or "auto", default=64
+        Columns of the embeddings: a cap. `regularization` sets the rank that is used. "auto" takes
+        as many as the optimum of the penalty needs, up to `max_factors`, and some empty ones that
+        requests may fill.
+
+    max_factors : int, default=256
+        Latent columns at most with ``n_factors="auto"``. Tables take 8 bytes a column, user and
+        item, and a fit about five of them.
 
     n_layers : int, default=3
         L. Without layers, the factors are the embeddings.
@@ -125,6 +136,9 @@ class LightGCN(FactorModel):
     regularization_ : float
         The penalty in force: the number that was given, or the one that the fit chose.
 
+    n_factors_ : int
+        Latent columns of the tables, those included that the penalty has emptied.
+
     n_iter_ : int
         Newton steps of the fit.
 
@@ -190,7 +204,8 @@ class LightGCN(FactorModel):
     _tables = ("factors", "embeddings")
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
-        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "max_factors": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 0, None, closed="left")],
         "loss": [StrOptions({"bpr", "logistic", "weighted"})],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
@@ -210,8 +225,9 @@ class LightGCN(FactorModel):
 
     def __init__(
         self,
-        n_factors: int = 64,
+        n_factors: int | str = 64,
         *,
+        max_factors: int = 256,
         n_layers: int = 3,
         loss: str = "bpr",
         n_negatives: int = 4,
@@ -228,6 +244,7 @@ class LightGCN(FactorModel):
         verbose: int = 0,
     ) -> None:
         self.n_factors = n_factors
+        self.max_factors = max_factors
         self.n_layers = n_layers
         self.loss = loss
         self.n_negatives = n_negatives
@@ -247,8 +264,8 @@ class LightGCN(FactorModel):
         self, data: Interactions, offset: float | None = None, key: int | None = None
     ) -> PropagatedObjective:
         shared: dict[str, Any] = {
-            "n_factors": self.n_factors,
-            "regularization": self._penalty,
+            "n_factors": columns_of(self),
+            "regularization": penalty_of(self),
             "frequency_scaling": self.frequency_scaling,
             "backend": self._backend(),
         }

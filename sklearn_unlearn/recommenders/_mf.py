@@ -11,6 +11,7 @@ from sklearn_unlearn.influence import Unlearner
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import PointwiseObjective
 from sklearn_unlearn.recommenders._factor import FactorModel
+from sklearn_unlearn.recommenders._factor_state import columns_of, penalty_of
 from sklearn_unlearn.recommenders._types import RandomState
 from sklearn_unlearn.utils._compat import HasMethods, Interval, StrOptions
 from sklearn_unlearn.utils._data_warnings import warn_of_data
@@ -35,8 +36,14 @@ class MatrixFactorization(FactorModel):
 
     Parameters
     ----------
-    n_factors : int, default=32
-        Latent columns: a cap. `regularization` sets the rank that is used.
+    n_factors : int or "auto", default=32
+        Latent columns: a cap. `regularization` sets the rank that is used. "auto" takes as many as
+        the optimum of the penalty needs, up to `max_factors`, and some empty ones that requests may
+        fill.
+
+    max_factors : int, default=256
+        Latent columns at most with ``n_factors="auto"``. Tables take 8 bytes a column, user and
+        item, and a fit about five of them.
 
     loss : {"logistic", "squared"}, default="logistic"
         "logistic": the sign of a value is its label. "squared": the value is the rating. `fit`
@@ -114,6 +121,9 @@ class MatrixFactorization(FactorModel):
     regularization_ : float
         The penalty in force: the number that was given, or the one that the fit chose.
 
+    n_factors_ : int
+        Latent columns of the tables, those included that the penalty has emptied.
+
     n_iter_ : int
         Newton steps of the fit.
 
@@ -149,7 +159,8 @@ class MatrixFactorization(FactorModel):
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
-        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "n_factors": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "max_factors": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"logistic", "squared"})],
         "regularization": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "regularization_share": [Interval(Real, 0, 1, closed="right")],
@@ -168,8 +179,9 @@ class MatrixFactorization(FactorModel):
 
     def __init__(
         self,
-        n_factors: int = 32,
+        n_factors: int | str = 32,
         *,
+        max_factors: int = 256,
         loss: str = "logistic",
         regularization: float | str = 10.0,
         regularization_share: float = 0.15,
@@ -186,6 +198,7 @@ class MatrixFactorization(FactorModel):
         verbose: int = 0,
     ) -> None:
         self.n_factors = n_factors
+        self.max_factors = max_factors
         self.loss = loss
         self.regularization = regularization
         self.regularization_share = regularization_share
@@ -213,8 +226,8 @@ class MatrixFactorization(FactorModel):
         return PointwiseObjective.from_interactions(
             data,
             loss=self.loss,
-            n_factors=self.n_factors,
-            regularization=self._penalty,
+            n_factors=columns_of(self),
+            regularization=penalty_of(self),
             bias_regularization=_pair_of_weights(self.bias_regularization),
             frequency_scaling=self.frequency_scaling,
             fit_bias=self.fit_bias,

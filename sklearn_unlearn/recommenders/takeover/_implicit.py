@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklearn_unlearn.influence import Unlearner
+from sklearn_unlearn.recommenders._factor_state import penalty_of
 from sklearn_unlearn.recommenders._types import Floats, RandomState
 from sklearn_unlearn.recommenders.takeover._state import OBJECTIVE, refuse, taken_over
 
@@ -36,7 +37,6 @@ class ImplicitMixin:
     """Mixin of `ALS`: from and to `implicit.als.AlternatingLeastSquares`."""
 
     # Of the estimator.
-    _penalty: float
     alpha: float
     n_sweeps: int
     n_jobs: int | None
@@ -161,7 +161,7 @@ class ImplicitMixin:
         with threadpool_limits(1, "blas"):
             exported = AlternatingLeastSquares(
                 factors=self.item_factors_.shape[1],
-                regularization=self._penalty,
+                regularization=penalty_of(self),
                 alpha=self.alpha,
                 iterations=self.n_sweeps,
                 num_threads=effective_n_jobs(self.n_jobs),
