@@ -35,8 +35,14 @@ SMALL += [
 ]
 # A penalty that the fit chooses.
 AUTO = {"regularization": "auto", "regularization_share": 0.3}
-DEFAULTS += [ALS(8, **AUTO), MatrixFactorization(8, **AUTO)]
+DEFAULTS += [ALS(8, **AUTO), MatrixFactorization(8, **AUTO), ALS("auto", **AUTO)]
 SMALL += [MatrixFactorization(28, **AUTO), ALS(28, **AUTO), LightGCN(16, n_layers=1, **AUTO)]
+# Columns that the penalty asks for.
+SMALL += [
+    MatrixFactorization("auto", regularization=2.0),
+    ALS("auto", regularization=4.0, alpha=5.0),
+    LightGCN("auto", loss="weighted", alpha=5.0, regularization=3.0, n_layers=2),
+]
 
 
 @parametrize_with_checks(DEFAULTS)
