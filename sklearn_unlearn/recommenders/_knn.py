@@ -32,26 +32,48 @@ class ItemKNN(ClosedFormModel):
     .. math:: \hat{x}_{uj} = \sum_{i:\, j \in N(i)} x_{ui} S_{ij}, \qquad
         S_{ij} = \sum_u w_{ui} w_{uj}
 
-    where w are weighted interactions: scaled to columns of norm 1 (``"cosine"``);
+    where w are weighted interactions: scaled to columns of norm 1 (``"cosine"``, the default);
     :math:`\sqrt{x_{ui}} \, \mathrm{idf}_u`, then scaled likewise (``"tfidf"``); or
     :math:`\mathrm{idf}_u \, x_{ui} (k_1 + 1) / (x_{ui} + k_1 (1 - b + b \, l_i / \bar l))` with the
     sum :math:`l_i` of each column and its mean over all items (``"bm25"``). A user is the more
     telling the fewer items it has: :math:`\mathrm{idf}_u = \ln n - \ln(1 + d_u)` for n items and a
     row of :math:`d_u` interactions.
 
+    With :math:`C_{ij} = \sum_u x_{ui} x_{uj}`, :math:`s_u` and :math:`s_i` the sums of rows and
+    columns, and :math:`n_{ij}` the number of users who have both items, there are also
+
+    - ``"asymmetric_cosine"`` [2]_: :math:`S_{ij} = C_{ij} / (C_{ii}^\alpha C_{jj}^{1 - \alpha})`,
+      the cosine at :math:`\alpha = 1/2`, and the probability of j given i at 1 (for ones);
+    - ``"rp3beta"`` [3]_, a walk from item i to a user and on to item j, :math:`S_{ij} =
+      s_j^{-\beta} \sum_u (x_{ui} / s_i)^\alpha (x_{uj} / s_u)^\alpha`;
+    - ``"turbo"``, the graph of Turbo-CF [4]_: :math:`S_{ij} = \left( (s_i s_j)^{\alpha - 1}
+      \sum_u s_u^{-2 \alpha} x_{ui} x_{uj} \right)^{power}`;
+    - ``"jaccard"``, :math:`n_{ij} / (n_{ii} + n_{jj} - n_{ij})`, and ``"dice"``,
+      :math:`2 n_{ij} / (n_{ii} + n_{jj})`: values do not count.
+
     Parameters
     ----------
     n_neighbors : int, default=20
         Length of the list :math:`N(i)`. The item itself counts as one of its neighbours.
 
-    similarity : {"cosine", "tfidf", "bm25"}, default="cosine"
-        How interactions are weighted.
+    similarity : {"cosine", "tfidf", "bm25", "asymmetric_cosine", "rp3beta", "turbo", "jaccard", \
+            "dice"}, default="cosine"
+        How items are compared.
 
     k1 : float, default=1.2
         Saturation of repeated interactions under BM25; the others ignore it.
 
     b : float, default=0.75
         From 0 to 1: how far BM25 normalises by the length of a column; the others ignore it.
+
+    alpha : float, default=0.5
+        Exponent of ``"asymmetric_cosine"``, ``"rp3beta"`` and ``"turbo"``; the others ignore it.
+
+    beta : float, default=0.5
+        How much RP3beta damps popular items; the others ignore it.
+
+    power : float, default=1.0
+        Exponent of the similarities of ``"turbo"``; the others ignore it.
 
     n_jobs : int or None, default=None
         Threads, as in joblib: None is 1 unless in a `joblib.parallel_config` block. Results do not
@@ -89,13 +111,21 @@ class ItemKNN(ClosedFormModel):
     not in :math:`d_u`.
 
     A request makes the lists of the touched items again, from the remaining data, and corrects
-    those that they appear in; the result is that of a refit, bit for bit. Under BM25 the mean
+    those that they appear in; the result is that of a refit, bit for bit. TF-IDF, RP3beta and Turbo
+    weigh a user by its whole row: there a pair touches all items of its user. Under BM25 the mean
     length changes with every request and all similarities with it, so all lists are made again.
 
     References
     ----------
     .. [1] Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", ACM Transactions on
        Information Systems 22(1), 2004.
+    .. [2] Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets",
+       RecSys 2013.
+    .. [3] Paudel, Christoffel, Newell and Bernstein, "Updatable, Accurate, Diverse, and Scalable
+       Recommendations for Interactive Applications", ACM Transactions on Interactive Intelligent
+       Systems 7(1), 2017.
+    .. [4] Park, Shin and Shin, "Turbo-CF: Matrix Decomposition-Free Graph Filtering for Fast
+       Recommendation", SIGIR 2024.
 
     Examples
     --------
@@ -115,6 +145,9 @@ class ItemKNN(ClosedFormModel):
         "similarity": [StrOptions(set(SIMILARITIES))],
         "k1": [Interval(Real, 0, None, closed="left")],
         "b": [Interval(Real, 0, 1, closed="both")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "power": [Interval(Real, 0, None, closed="neither")],
         "n_jobs": [None, Integral],
     }
 
@@ -125,12 +158,18 @@ class ItemKNN(ClosedFormModel):
         similarity: str = "cosine",
         k1: float = 1.2,
         b: float = 0.75,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        power: float = 1.0,
         n_jobs: int | None = None,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.similarity = similarity
         self.k1 = k1
         self.b = b
+        self.alpha = alpha
+        self.beta = beta
+        self.power = power
         self.n_jobs = n_jobs
 
     _smaller = "Use a smaller n_neighbors, or ALS; or leave out rare items."
@@ -166,7 +205,7 @@ class ItemKNN(ClosedFormModel):
         return Neighborhoods(self.item_similarity_, self._floors, self._item_scales, self._all_ones)
 
     def _settings(self) -> tuple[Rule, int, Any]:
-        rule = Rule(self.similarity, self.k1, self.b)
+        rule = Rule(self.similarity, self.k1, self.b, self.alpha, self.beta, self.power)
         return rule, self.n_neighbors, get_backend("cpu", self.n_jobs)
 
     def _score_rows(self, X: Any) -> Floats:

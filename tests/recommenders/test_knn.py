@@ -12,11 +12,15 @@ from scipy import sparse
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from sklearn_unlearn.datasets import make_interactions
-from sklearn_unlearn.recommenders._knn import ItemKNN
+from sklearn_unlearn.recommenders._knn import SIMILARITIES, ItemKNN
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 
-SIMILARITIES = ("cosine", "tfidf", "bm25")
 MODELS = [ItemKNN()] + [ItemKNN(5, similarity=one) for one in SIMILARITIES]
+MODELS += [
+    ItemKNN(5, similarity="rp3beta", alpha=0.8, beta=0.3),
+    ItemKNN(5, similarity="turbo", alpha=0.6, power=0.5),
+    ItemKNN(5, similarity="asymmetric_cosine", alpha=0.2),
+]
 X = make_interactions(80, 50, n_interactions=900, feedback="implicit", random_state=0)
 # Every value once: no similarity is met twice, so the best are the same in single precision.
 VALUED = X.copy()
@@ -47,7 +51,7 @@ def test_no_scikit_learn_check_is_skipped(estimator):
 
 
 # -- fit -----------------------------------------------------------------------------------------
-@similarities
+@pytest.mark.parametrize("similarity", OTHERS)
 @pytest.mark.parametrize("n_neighbors", [4, 20, 500])
 @pytest.mark.parametrize("values", ["ones", "values"])
 def test_similarities_are_those_of_the_implicit_library(similarity, n_neighbors, values):
@@ -112,6 +116,9 @@ def test_float32_stays_float32_and_agrees(similarity):
         ({"similarity": "pearson"}, "similarity"),
         ({"k1": -1.0}, "k1"),
         ({"b": 1.5}, "b"),
+        ({"alpha": -0.1}, "alpha"),
+        ({"beta": -0.1}, "beta"),
+        ({"power": 0.0}, "power"),
     ],
 )
 def test_parameters_are_validated(params, message):

@@ -21,6 +21,7 @@ from sklearn_unlearn import (
 )
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
 from sklearn_unlearn.pruning import HopPruner, ImportancePruner
+from sklearn_unlearn.recommenders._knn import SIMILARITIES
 
 FACTOR_MODELS = (
     "MatrixFactorization",
@@ -120,7 +121,7 @@ def random_estimator(rng, family, X):
     if family == "EASE":
         return EASE(regularization=share * norm**2)
     if family == "ItemKNN":
-        similarity = str(rng.choice(["cosine", "tfidf", "bm25"]))
+        similarity = str(rng.choice(SIMILARITIES))
         return ItemKNN(int(rng.integers(1, 21)), similarity=similarity)
     if family == "GraphFilter":
         return GraphFilter(int(rng.integers(0, 9)), random_state=int(rng.integers(1000)))

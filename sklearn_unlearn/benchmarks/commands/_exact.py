@@ -206,11 +206,12 @@ def _one_request(data: Any, number: int, rng: np.random.Generator) -> Record:
 # -- the rival -------------------------------------------------------------------------------------
 def _rival_of(estimator: Any, n_threads: int) -> Callable[[], Any] | None:
     """Return what makes implicit's model of the same kind, where it has one."""
-    if not isinstance(estimator, ItemKNN):
+    names = {"cosine": "Cosine", "tfidf": "TFIDF", "bm25": "BM25"}
+    name = names.get(estimator.similarity) if isinstance(estimator, ItemKNN) else None
+    if name is None:
         return None
     from implicit import nearest_neighbours
 
-    name = {"cosine": "Cosine", "tfidf": "TFIDF", "bm25": "BM25"}[estimator.similarity]
     kind = getattr(nearest_neighbours, f"{name}Recommender")
     return lambda: kind(K=estimator.n_neighbors, num_threads=n_threads)
 

@@ -1,13 +1,15 @@
 r"""Most similar items by co-occurrence, and their exact correction when data change.
 
-Every similarity has one form. With strengths v of the interactions, weights g of the users and
-scales r of the items (`Weighting`),
+Nearly all similarities have one form. With strengths v of the interactions, weights g of the users
+and scales r and c of the items as rows and as entries of rows (`Weighting`),
 
-.. math:: C_{ij} = \sum_u g_u v_{ui} v_{uj}, \qquad S_{ij} = C_{ij} \, r_i r_j
+.. math:: C_{ij} = \sum_u g_u v_{ui} v_{uj}, \qquad S_{ij} = (C_{ij} \, r_i c_j)^s
 
-and the largest entries of each row of S are kept. C is not: it has many times more. When data
-change, the rows of C that change are counted again, by the loop that counted them first: no
-rounding builds up, and the result is, bit for bit, that of a fit to what there is then.
+or, for sets of users of the sizes n, :math:`C_{ij} / (n_i + n_j - C_{ij})` and
+:math:`2 C_{ij} / (n_i + n_j)`. The largest entries of each row of S are kept. C is not: it has many
+times more. When data change, the rows of C that change are counted again, by the loop that counted
+them first: no rounding builds up, and the result is, bit for bit, that of a fit to what there is
+then.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Neighborhoods:
         The lowest similarity of each row that is full, zero for others.
 
     item_scales : ndarray of float64, shape (n_items,)
-        r.
+        Of the `Weighting`.
 
     all_ones : bool
         Whether all values are 1.
@@ -112,7 +114,7 @@ def find_all(
     parts = []
     for start in range(0, data.n_items, step):
         part = cells.part(start, start + step)
-        items, values, lengths = _rank(data, part, weighting, width, backend)
+        items, values, lengths = _rank(data, part, weighting, rule, width, backend)
         kept = np.arange(width) < lengths[:, None]
         parts.append((items[kept], values[kept], lengths, _floors(values, lengths)))
     indices, values, lengths, floors = map(np.concatenate, zip(*parts, strict=True))
@@ -178,11 +180,13 @@ def find_again(
     weighting = Weighting.again(retained, cells, rule, old.item_scales, all_ones)
     lists = _frozen(old.similarity.indptr, old.similarity.indices, old.similarity.data)
     width = min(n_neighbors, retained.n_items)
-    made, hosts, merged = _made_and_merged(old, lists, retained, cells, weighting, near, width)
+    made, hosts, merged = _made_and_merged(
+        old, lists, retained, cells, weighting, rule, near, width
+    )
     unsure = np.flatnonzero(merged[2] < 0)
     if len(unsure):
         rest = ItemCells.of(retained, hosts[unsure])
-        again = _rank(retained, rest, weighting, width, backend)
+        again = _rank(retained, rest, weighting, rule, width, backend)
         for target, source in zip(merged, again, strict=True):
             target[unsure] = source
     changed = np.concatenate((touched, hosts))
@@ -223,13 +227,19 @@ def grown(old: Neighborhoods, n_items: int, n_neighbors: int) -> Neighborhoods:
 
 
 def _rank(
-    data: Interactions, cells: ItemCells, weighting: Weighting, width: int, backend: ScipyBackend
+    data: Interactions,
+    cells: ItemCells,
+    weighting: Weighting,
+    rule: Rule,
+    width: int,
+    backend: ScipyBackend,
 ) -> Lists:
     """Make the rows of the cells' items."""
     lists = _empty_lists(len(cells.items), width, data)
     # A thread gets as many products, not as many rows.
     products = np.append(0, np.cumsum(data.user_degrees[cells.users]))[cells.starts]
-    backend._run(_kernels.rank_rows, products, 1, *_operands(data, cells, weighting), *lists)
+    operands = _operands(data, cells, weighting, rule)
+    backend._run(_kernels.rank_rows, products, 1, *operands, *lists)
     return lists
 
 
@@ -239,6 +249,7 @@ def _made_and_merged(
     data: Interactions,
     cells: ItemCells,
     weighting: Weighting,
+    rule: Rule,
     near: NDArray[np.int64],
     width: int,
 ) -> tuple[Lists, NDArray[np.int64], Lists]:
@@ -250,8 +261,8 @@ def _made_and_merged(
     flags[near] = True
     rank: Callable[..., Lists] = _kernels.rank_touched
     to_host, guests, values = rank(
-        *_operands(data, cells, weighting),
-        *_frozen(old.item_scales, old.floors),
+        *_operands(data, cells, weighting, rule),
+        *_frozen(rule.scales(old.item_scales)[1], old.floors),
         is_touched,
         flags,
         *made,
@@ -297,13 +308,17 @@ def _empty_lists(n: int, width: int, data: Interactions) -> Lists:
     )
 
 
-def _operands(data: Interactions, cells: ItemCells, weighting: Weighting) -> tuple[Any, ...]:
+def _operands(
+    data: Interactions, cells: ItemCells, weighting: Weighting, rule: Rule
+) -> tuple[Any, ...]:
     """Return what the kernels read."""
     users, own = cells.users.astype(np.int64, copy=False), weighting.own(cells)
     return (
         *_frozen(cells.items, cells.starts, users, own),
         _frozen(data.indptr, data.indices, weighting.strengths),
-        *_frozen(weighting.user_weights, weighting.item_scales),
+        *_frozen(weighting.user_weights),
+        _frozen(*rule.scales(weighting.item_scales)),
+        rule.form,
     )
 
 

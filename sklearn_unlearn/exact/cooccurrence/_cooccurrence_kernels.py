@@ -34,18 +34,31 @@ def find_cells(indices, is_wanted, positions):
 
 @_compile
 def rank_rows(
-    rows, starts, users, own, table, weights, scales, out_items, out_values, lengths, start, stop
+    rows,
+    starts,
+    users,
+    own,
+    table,
+    weights,
+    scales,
+    form,
+    out_items,
+    out_values,
+    lengths,
+    start,
+    stop,
 ):
     """Write the best items of rows ``start`` to ``stop``, ascending by item, and how many."""
-    sums, found, heap = _workspace(len(scales), out_values)
+    of_rows, of_columns = scales
+    sums, found, heap = _workspace(len(of_rows), out_values)
     heap_values, heap_items, keys = heap
     width = len(keys)
     for n in range(start, stop):
         some = slice(starts[n], starts[n + 1])
         n_found = _count(users[some], own[some], table, weights, sums, found)
-        scale, size, floor = scales[rows[n]], 0, _SMALLEST
+        scale, size, floor = of_rows[rows[n]], 0, _SMALLEST
         for j in found[:n_found]:
-            value = heap_values.dtype.type(sums[j] * (scale * scales[j]))
+            value = heap_values.dtype.type(_similarity(sums[j], scale, of_columns[j], form))
             sums[j] = -1
             # Most are below the last place of a full list. Not a number is not similar.
             if value >= floor:
@@ -64,7 +77,8 @@ def rank_touched(
     table,
     weights,
     scales,
-    old_scales,
+    form,
+    old_columns,
     floors,
     is_touched,
     flags,
@@ -78,7 +92,8 @@ def rank_touched(
     case the new similarity is returned. The flags of rows that lost something in common with one of
     these are set before.
     """
-    sums, found, heap = _workspace(len(scales), out_values)
+    of_rows, of_columns = scales
+    sums, found, heap = _workspace(len(of_rows), out_values)
     heap_values, heap_items, keys = heap
     width = len(keys)
     room = 1024
@@ -92,19 +107,21 @@ def rank_touched(
             room = 2 * (n_offers + n_found)
             hosts, guests = _grown(hosts, room), _grown(guests, room)
             offers = _grown(offers, room)
-        scale, size, floor = scales[rows[n]], 0, _SMALLEST
+        scale, column, size, floor = of_rows[rows[n]], of_columns[rows[n]], 0, _SMALLEST
         # An unflagged row has as much in common with the item as before: if it lists the item, the
         # similarity was at least the floor, and now is at least this share of it, up to rounding.
-        share = 1.0
-        if old_scales[rows[n]] > scale:
-            share = (1 - _ROUNDING) * scale / old_scales[rows[n]]
+        share = _least_share(old_columns[rows[n]], column, form)
         for j in found[:n_found]:
-            value = heap_values.dtype.type(sums[j] * (scale * scales[j]))
+            count = sums[j]
+            value = heap_values.dtype.type(_similarity(count, scale, of_columns[j], form))
             sums[j] = -1
             if value >= floor:
                 size = _offer(heap_values, heap_items, size, value, j)
                 floor = max(heap_values[0], _SMALLEST) if size == width else _SMALLEST
-            if value >= share * floors[j] and not is_touched[j]:
+            if is_touched[j]:
+                continue
+            value = heap_values.dtype.type(_similarity(count, of_rows[j], column, form))
+            if value >= share * floors[j]:
                 flags[j] = True
                 hosts[n_offers], guests[n_offers], offers[n_offers] = j, rows[n], value
                 n_offers += value >= floors[j] and value > 0
@@ -194,6 +211,32 @@ def _count(users, own, table, weights, sums, found):
                 n += sums[j] < 0
                 sums[j] = max(sums[j], 0.0) + weight
     return n
+
+
+@_compile
+def _similarity(count, own, other, form):
+    """Similarity of a row to another item, of what they have in common and their scales."""
+    kind, power = form
+    if kind == 0:
+        value = count * (own * other)
+        return value if power == 1.0 else value**power
+    # The scales are the sizes of two sets.
+    sizes = own + other
+    if kind == 1:
+        return count / max(sizes - count, count)
+    return 2 * count / sizes
+
+
+@_compile
+def _least_share(old, new, form):
+    """Bound how much of a similarity is left when the scale of the item listed changes."""
+    kind, power = form
+    if kind == 0 and old > new:
+        return (1 - _ROUNDING) * (new / old) ** power
+    if kind > 0 and new > old:
+        # With a count c of sizes m and n: (m + n - c) / (m' + n - c) is at least m / m', as n >= c.
+        return (1 - _ROUNDING) * old / new
+    return 1.0
 
 
 @_compile

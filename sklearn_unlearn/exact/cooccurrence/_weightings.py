@@ -1,4 +1,4 @@
-"""What makes interactions comparable before items are compared: cosine, TF-IDF, BM25."""
+"""Weights of interactions, users and items, of which similarities of items are made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from sklearn_unlearn.utils._interactions import index_dtype, rows_of
 
 __all__ = ["SIMILARITIES", "ItemCells", "Rule", "Weighting"]
 
-SIMILARITIES = ("cosine", "tfidf", "bm25")
+SIMILARITIES = (
+    "cosine",
+    "tfidf",
+    "bm25",
+    "asymmetric_cosine",
+    "rp3beta",
+    "turbo",
+    "jaccard",
+    "dice",
+)
 
 Floats = NDArray[Any]
 
@@ -28,16 +37,22 @@ class Rule:
 
     Parameters
     ----------
-    similarity : {"cosine", "tfidf", "bm25"}
-        Name of the similarity.
+    similarity : str
+        Name of the similarity, of `SIMILARITIES`.
 
     k1, b : float
         Saturation and length normalisation of BM25.
+
+    alpha, beta, power : float
+        Exponents: see `ItemKNN`.
     """
 
     similarity: str
     k1: float = 1.2
     b: float = 0.75
+    alpha: float = 0.5
+    beta: float = 0.5
+    power: float = 1.0
 
     @property
     def is_global(self) -> bool:
@@ -47,12 +62,41 @@ class Rule:
     @property
     def counts_items(self) -> bool:
         """Whether similarities depend on how many items there are, those that nobody met too."""
-        return self.is_global or self.weighs_users
+        return self.similarity in ("tfidf", "bm25")
 
     @property
     def weighs_users(self) -> bool:
         """Whether the weight of a user depends on its row."""
-        return self.similarity != "cosine"
+        return self.similarity in ("tfidf", "bm25", "rp3beta", "turbo")
+
+    @property
+    def is_of_sets(self) -> bool:
+        """Whether items are compared as sets of users: values do not count."""
+        return self.similarity in ("jaccard", "dice")
+
+    @property
+    def form(self) -> tuple[int, float]:
+        """How the kernels make a similarity of a co-count: 1 and 2 are Jaccard's and Dice's."""
+        kind = {"jaccard": 1, "dice": 2}.get(self.similarity, 0)
+        return kind, self.power if self.similarity == "turbo" else 1.0
+
+    def scales(self, item_scales: Floats) -> tuple[Floats, Floats]:
+        """Scales of an item as a row, and as an entry of other rows.
+
+        Parameters
+        ----------
+        item_scales : ndarray of float64, shape (n_items,)
+            Of a `Weighting` by this rule.
+
+        Returns
+        -------
+        rows, columns : ndarray of float64, shape (n_items,)
+        """
+        if self.similarity == "asymmetric_cosine":
+            return _powers(item_scales, -self.alpha), _powers(item_scales, self.alpha - 1)
+        if self.similarity == "rp3beta":
+            return _powers(item_scales, -self.alpha), _powers(item_scales, -self.beta)
+        return item_scales, item_scales
 
 
 @dataclass(frozen=True)
@@ -118,7 +162,8 @@ class ItemCells:
     def sums(self, terms: Floats) -> Floats:
         """Add up one term an interaction for each item, in the order of its users."""
         numbers = np.repeat(np.arange(len(self.items)), np.diff(self.starts))
-        return np.bincount(numbers, terms, len(self.items))
+        # Without terms, they would be counts.
+        return np.bincount(numbers, terms, len(self.items)).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
@@ -134,7 +179,8 @@ class Weighting:
         How much each user counts.
 
     item_scales : ndarray of float64, shape (n_items,)
-        Zero for items that are similar to none.
+        Zero for items that are similar to none. Where a similarity is not symmetric, or is one of
+        sets, what both scales are made of (`Rule.scales`): the square of the norm, or the sum.
 
     Examples
     --------
@@ -152,10 +198,11 @@ class Weighting:
     @classmethod
     def of(cls, data: Interactions, cells: ItemCells, rule: Rule) -> Weighting:
         """Weigh all interactions; `cells` are all of them."""
-        weights, strengths = _user_weights(data, rule), _strengths(data, rule, False)
+        strengths = _strengths(data, rule, False)
+        weights = _user_weights(data, rule, not len(strengths))
         if rule.similarity == "bm25":
             return _bm25(data, cells, weights, strengths, rule)
-        return cls(strengths, weights, _cosine_scales(cells, weights, strengths))
+        return cls(strengths, weights, _item_scales(data, cells, weights, strengths, rule))
 
     @classmethod
     def again(
@@ -190,9 +237,10 @@ class Weighting:
         weighting : Weighting
             Equal to that of `of`, bit for bit.
         """
-        weights, strengths = _user_weights(retained, rule), _strengths(retained, rule, all_ones)
+        strengths = _strengths(retained, rule, all_ones)
+        weights = _user_weights(retained, rule, not len(strengths))
         scales = np.array(old_scales)
-        scales[cells.items] = _cosine_scales(cells, weights, strengths)
+        scales[cells.items] = _item_scales(retained, cells, weights, strengths, rule)
         return cls(strengths, weights, scales)
 
     @property
@@ -209,9 +257,14 @@ def _multiples(data: Interactions) -> Floats:
     return np.ones(data.n_users) if data.row_weights is None else np.array(data.row_weights)
 
 
-def _user_weights(data: Interactions, rule: Rule) -> Floats:
+def _user_weights(data: Interactions, rule: Rule, all_ones: bool) -> Floats:
     if not rule.weighs_users:
         return _multiples(data)
+    if rule.similarity in ("rp3beta", "turbo"):
+        sums = data.user_degrees.astype(np.float64)
+        if not all_ones:
+            sums = data.to_csr() @ np.ones(data.n_items)
+        return _multiples(data) * _powers(sums, -(1 + (rule.similarity == "turbo")) * rule.alpha)
     # Items are the documents, users the terms. A weight is a number of copies of a user, and
     # copies are terms of their own: they do not change how rare each one is.
     idf = np.log(data.n_items) - np.log1p(data.user_degrees)
@@ -219,29 +272,46 @@ def _user_weights(data: Interactions, rule: Rule) -> Floats:
 
 
 def _strengths(data: Interactions, rule: Rule, all_ones: bool) -> Floats:
+    if rule.is_of_sets:
+        return np.empty(0)
     values = np.asarray(data.values)
     if all_ones or (np.all(values[:_FEW] == 1) and np.all(values == 1)):
         return np.empty(0)
     values = values.astype(np.float64, copy=False)
+    if rule.similarity == "rp3beta":
+        return np.power(values, rule.alpha)
     return np.sqrt(values) if rule.similarity == "tfidf" else values
 
 
-def _cosine_scales(cells: ItemCells, weights: Floats, strengths: Floats) -> Floats:
+def _powers(sums: Floats, power: float) -> Floats:
+    return np.power(sums, power, out=np.zeros(len(sums)), where=sums > 0)
+
+
+def _item_scales(
+    data: Interactions, cells: ItemCells, weights: Floats, strengths: Floats, rule: Rule
+) -> Floats:
+    if rule.similarity in ("rp3beta", "turbo"):
+        sums = cells.sums(_weighted_values(data, cells, strengths))
+        return _powers(sums, rule.alpha - 1) if rule.similarity == "turbo" else sums
     terms = weights[cells.users]
     if len(strengths):
         own = strengths[cells.positions]
         terms = (own * own) * terms
     norms = cells.sums(terms)
+    if rule.is_of_sets or rule.similarity == "asymmetric_cosine":
+        return norms
     return np.divide(1.0, np.sqrt(norms), out=np.zeros(len(norms)), where=norms > 0)
+
+
+def _weighted_values(data: Interactions, cells: ItemCells, strengths: Floats) -> Floats:
+    terms = _multiples(data)[cells.users]
+    return data.values[cells.positions] * terms if len(strengths) else terms
 
 
 def _bm25(
     data: Interactions, cells: ItemCells, weights: Floats, values: Floats, rule: Rule
 ) -> Weighting:
-    terms = _multiples(data)[cells.users]
-    if len(values):
-        terms = values[cells.positions] * terms
-    lengths = cells.sums(terms)
+    lengths = cells.sums(_weighted_values(data, cells, values))
     mean = lengths.mean()
     relative = lengths / mean if mean > 0 else lengths
     shifts = rule.k1 * (1 - rule.b + rule.b * relative)

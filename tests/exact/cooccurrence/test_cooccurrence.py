@@ -24,12 +24,14 @@ def table(seed=0, shape=(40, 25), density=0.2, binary=True, dtype=np.float64):
     return (values * (rng.random(shape) < density)).astype(dtype)
 
 
-def dense_similarity(X, similarity, k1=1.2, b=0.75, weights=None):
+def dense_similarity(X, similarity, k1=1.2, b=0.75, weights=None, **exponents):
     """All similarities, from the definition of each and nothing shared."""
     X = np.asarray(X, float)
     n_users, n_items = X.shape
     weights = np.ones(n_users) if weights is None else weights
     X = X * (weights > 0)[:, None]
+    if similarity in PAIRWISE:
+        return pairwise_similarity(X, similarity, weights, **exponents)
     idf = np.log(n_items / (1 + np.count_nonzero(X, axis=1)))[:, None]
     if similarity == "cosine":
         W = X
@@ -44,6 +46,35 @@ def dense_similarity(X, similarity, k1=1.2, b=0.75, weights=None):
         return gram
     norms = np.sqrt(np.diag(gram))
     return gram / np.where(norms > 0, np.outer(norms, norms).T, 1)
+
+
+PAIRWISE = ("asymmetric_cosine", "rp3beta", "turbo", "jaccard", "dice")
+
+
+def pairwise_similarity(X, similarity, weights, alpha=0.5, beta=0.5, power=1.0):
+    """Pair by pair of items that have a user in common, as the definitions are written."""
+    out = np.zeros((X.shape[1],) * 2)
+    rows, columns = X.sum(axis=1), weights @ X
+    for i, j in np.ndindex(*out.shape):
+        x, y, both = X[:, i], X[:, j], (X[:, i] > 0) & (X[:, j] > 0)
+        if not both.any():
+            continue
+        n_i, n_j, n_both = (weights[one].sum() for one in (x > 0, y > 0, both))
+        if similarity == "jaccard":
+            out[i, j] = n_both / weights[(x > 0) | (y > 0)].sum()
+        elif similarity == "dice":
+            out[i, j] = 2 * n_both / (n_i + n_j)
+        elif similarity == "asymmetric_cosine":
+            norms = weights @ x**2, weights @ y**2
+            out[i, j] = weights @ (x * y) / (norms[0] ** alpha * norms[1] ** (1 - alpha))
+        elif similarity == "rp3beta":
+            there, back = (x[both] / columns[i]) ** alpha, (y[both] / rows[both]) ** alpha
+            out[i, j] = weights[both] @ (there * back) / columns[j] ** beta
+        else:
+            users = np.where(rows > 0, rows, 1) ** -alpha
+            walks = weights @ (users**2 * x * y)
+            out[i, j] = (walks * (columns[i] * columns[j]) ** (alpha - 1)) ** power
+    return out
 
 
 def require_best(matrix, dense, n_neighbors):
@@ -78,7 +109,7 @@ def test_lists_hold_the_best_of_the_dense_table(similarity, binary, n_neighbors)
     X = table(binary=binary)
     found = find_all(Interactions.from_matrix(X), Rule(similarity), n_neighbors, BACKEND)
     require_best(found.similarity, dense_similarity(X, similarity), n_neighbors)
-    assert found.all_ones == binary
+    assert found.all_ones == (binary or Rule(similarity).is_of_sets)
 
 
 @similarities
@@ -100,6 +131,35 @@ def test_bm25_follows_its_parameters(k1, b, binary):
     X = table(binary=binary)
     found = find_all(Interactions.from_matrix(X), Rule("bm25", k1, b), 5, BACKEND)
     require_best(found.similarity, dense_similarity(X, "bm25", k1, b), 5)
+
+
+@pytest.mark.parametrize("similarity", ["asymmetric_cosine", "rp3beta", "turbo"])
+@pytest.mark.parametrize("exponents", [(0.0, 0.3, 0.5), (0.8, 0.0, 1.0), (1.0, 1.0, 2.5)], ids=str)
+@pytest.mark.parametrize("binary", [True, False], ids=["ones", "values"])
+def test_similarities_follow_their_exponents(similarity, exponents, binary):
+    X = table(binary=binary)
+    names = dict(zip(("alpha", "beta", "power"), exponents, strict=True))
+    weights = np.random.default_rng(1).integers(0, 4, len(X)) / 3
+    data = Interactions.from_matrix(X, weights)
+    found = find_all(data, Rule(similarity, **names), 5, BACKEND)
+    require_best(found.similarity, dense_similarity(X, similarity, weights=weights, **names), 5)
+
+
+def test_an_asymmetric_cosine_of_one_half_is_the_cosine():
+    data = Interactions.from_matrix(table(binary=False))
+    found = find_all(data, Rule("asymmetric_cosine"), 5, BACKEND).similarity
+    cosine = find_all(data, Rule("cosine"), 5, BACKEND).similarity
+    assert_allclose(found.toarray(), cosine.toarray(), rtol=1e-12)
+
+
+def test_sets_do_not_count_values():
+    X = table(binary=False)
+    for name in ("jaccard", "dice"):
+        values, ones = (
+            find_all(Interactions.from_matrix(one), Rule(name), 5, BACKEND)
+            for one in (X, (X > 0).astype(float))
+        )
+        require_same(values, ones)
 
 
 def test_ties_go_to_the_lowest_item():
@@ -171,7 +231,8 @@ def problems(draw):
     if draw(st.booleans()):
         weights = np.random.default_rng(seed).integers(0, 3, len(X)).astype(float)
         weights[0] = 2.5
-    rule = Rule(draw(st.sampled_from(SIMILARITIES)))
+    exponents = draw(st.sampled_from([(0.5, 0.5, 1.0), (0.2, 0.9, 2.0), (1.0, 0.0, 0.7)]))
+    rule = Rule(draw(st.sampled_from(SIMILARITIES)), 1.2, 0.75, *exponents)
     return Interactions.from_matrix(X, weights), rule, draw(st.integers(1, 6)), seed
 
 
@@ -231,7 +292,7 @@ def lists_of(X, cells, n_neighbors):
     return [np.split(one.similarity.indices, one.similarity.indptr[1:-1]) for one in (found, new)]
 
 
-@pytest.mark.parametrize("similarity", ["cosine", "tfidf"])
+@pytest.mark.parametrize("similarity", ["cosine", "tfidf", "asymmetric_cosine", "jaccard", "dice"])
 def test_a_list_that_loses_its_place_is_made_again(similarity, monkeypatch):
     """Cells that go one by one let other items into lists that are full: that path must run."""
     monkeypatch.setattr(_cooccurrence, "_MAX_SHARE", 2)
@@ -250,7 +311,7 @@ def test_a_list_that_loses_its_place_is_made_again(similarity, monkeypatch):
     require_same(found, find_all(data, rule, 5, BACKEND))
 
 
-@pytest.mark.parametrize("similarity", ["cosine", "tfidf"])
+@pytest.mark.parametrize("similarity", [one for one in SIMILARITIES if one != "bm25"])
 def test_only_lists_near_the_request_are_looked_at(similarity):
     blocks = np.kron(np.eye(4), np.ones((6, 5)))
     data = Interactions.from_matrix(blocks * table(shape=blocks.shape, density=0.8))
