@@ -22,6 +22,7 @@ from sklearn_unlearn.exact.ridge._ridge_similarities import (
     scores_of_rows,
     similarities,
 )
+from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_ridge
@@ -38,22 +39,35 @@ class EASE(ClosedFormModel):
     Each item is regressed on all others [1]_, with a weight :math:`w_u` for each user:
 
     .. math:: \min_B \; \sum_{u,i} w_u (x_{ui} - \langle x_u, B_{\cdot i} \rangle)^2
-        + \lambda \|B\|_F^2 \quad \text{with} \quad B_{ii} = 0
+        + \sum_i \lambda_i \|B_{i \cdot}\|^2 \quad \text{with} \quad B_{ii} = 0
 
     The solution is :math:`B_{ij} = -P_{ij} / P_{jj}` off the diagonal, with
-    :math:`P = (X^\top W X + \lambda I)^{-1}`. The model keeps P, and `forget` corrects it by a term
-    of the lowest rank that the request allows: 1 for a user or an item, 2 for some interactions of
-    one of them. That costs a pass over P, where a fit costs the cube of the number of items. P is
-    inverted again where a request is large, or where the residual of a random product with P, which
-    every request measures, says that rounding has piled up. Where that residual is above 1e-8 even
-    then, the matrix is ill-conditioned: the report says "residual-bounded" instead of "exact", and
-    gives the residual. A larger `regularization` helps.
+    :math:`P = (X^\top W X + \mathrm{diag}(\lambda_i))^{-1}`. The penalty is
+    :math:`\lambda_i = \lambda + \tfrac{p}{1 - p} (X^\top W X)_{ii}`, with a `dropout` p [2]_, and
+    without one the same for all items.
+
+    The model keeps P, and `forget` corrects it by a term of the lowest rank that the request
+    allows: 1 for a user or an item, 2 for some interactions of one of them; with dropout, 1 more
+    for each item of a user. That costs a pass over P, where a fit costs the cube of the number of
+    items. P is inverted again where a request is large, or where the residual of a random product
+    with P, which every request measures, says that rounding has piled up. Where that residual is
+    above 1e-8 even then, the matrix is ill-conditioned: the report says "residual-bounded" instead
+    of "exact", and gives the residual. A larger `regularization` helps.
 
     Parameters
     ----------
     regularization : float, default=500.0
         Weight of the penalty, :math:`\lambda`. Compare it with how often an item is met: the
         diagonal of :math:`X^\top W X`.
+
+    dropout : float, default=0.0
+        Probability p, from 0 to below 1, that an input is dropped in training, which is averaged
+        over in closed form: a penalty that grows with the frequency of an item (EDLAE).
+
+    user_normalization : float, default=0.0
+        Power of the number of its interactions by which the weight of a user is divided. With 0
+        every interaction counts the same, with 1 every user. A request that leaves something of a
+        user then changes its weight: rank 2 for each such user.
 
     top_k : int or None, default=None
         Score with the `top_k` largest :math:`|B_{ij}|` of each column alone, in a sparse matrix.
@@ -84,7 +98,9 @@ class EASE(ClosedFormModel):
 
     See Also
     --------
-    ALS : Factors: for more items than a square table of them can hold.
+    SparseEASE : Regressions on the most similar items alone, for more items than a square table of
+        them can hold.
+    ALS : Factors.
 
     Notes
     -----
@@ -99,6 +115,7 @@ class EASE(ClosedFormModel):
     References
     ----------
     .. [1] Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
+    .. [2] Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020.
 
     Examples
     --------
@@ -117,6 +134,8 @@ class EASE(ClosedFormModel):
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
         "regularization": [Interval(Real, 0, None, closed="neither")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "user_normalization": [Interval(Real, 0, None, closed="left")],
         "top_k": [None, Interval(Integral, 1, None, closed="left")],
         "keep_inverse": ["boolean"],
         "n_jobs": [None, Integral],
@@ -126,11 +145,15 @@ class EASE(ClosedFormModel):
         self,
         regularization: float = 500.0,
         *,
+        dropout: float = 0.0,
+        user_normalization: float = 0.0,
         top_k: int | None = None,
         keep_inverse: bool = True,
         n_jobs: int | None = None,
     ) -> None:
         self.regularization = regularization
+        self.dropout = dropout
+        self.user_normalization = user_normalization
         self.top_k = top_k
         self.keep_inverse = keep_inverse
         self.n_jobs = n_jobs
@@ -145,8 +168,8 @@ class EASE(ClosedFormModel):
             return similarities(self._inverse)
 
     _smaller = (
-        "Use ItemKNN or ALS, whose tables grow with the number of items and not with its square, "
-        "or leave out rare items."
+        "Use SparseEASE or ALS, whose tables grow with the number of items and not with its "
+        "square, or leave out rare items."
     )
 
     def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
@@ -160,7 +183,7 @@ class EASE(ClosedFormModel):
         return {name: value for name, value in state.items() if name != "_inverse"}
 
     def _learn(self, data: Interactions) -> dict[str, Any]:
-        return self._state(ridge_inverse(data, self.regularization))
+        return self._state(ridge_inverse(data, self._terms()))
 
     def _downdate(self, retained: Interactions, request: ForgetRequest) -> tuple[Any, ...]:
         # Readers keep the old table while the new one is made.
@@ -170,7 +193,7 @@ class EASE(ClosedFormModel):
         inverse, n_changed, status = self._corrected(retained, request)
         if status.startswith("downdate"):
             return self._state(inverse), n_changed, status
-        residual = measured_residual(inverse, retained, self.regularization)
+        residual = measured_residual(inverse, retained, self._terms())
         if residual <= EXACT_RESIDUAL:
             return self._state(inverse), n_changed, status
         # As good as a fit is, and no better: rounding alone separates two of them.
@@ -180,14 +203,14 @@ class EASE(ClosedFormModel):
 
     def _corrected(self, retained: Interactions, request: ForgetRequest) -> tuple[Floats, int, str]:
         if self._inverse is None:
-            inverse = ridge_inverse(retained, self.regularization)
+            inverse = ridge_inverse(retained, self._terms())
             return inverse, len(inverse), "inverted again: the inverse was not kept"
         return corrected_inverse(
             self._inverse,
             self._interactions,
             retained,
             request.positions,
-            self.regularization,
+            self._terms(),
             request.added,
         )
 
@@ -202,6 +225,9 @@ class EASE(ClosedFormModel):
             parts = weights.data, weights.indices, indptr.astype(weights.indptr.dtype)
             weights = sparse.csr_array(parts, shape=(n, n))
         return {"_inverse": inverse, "_weights": weights}
+
+    def _terms(self) -> RidgeTerms:
+        return RidgeTerms(self.regularization, self.dropout, self.user_normalization)
 
     def _state(self, inverse: Floats) -> dict[str, Any]:
         if self.top_k is None:

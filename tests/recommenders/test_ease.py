@@ -15,8 +15,20 @@ from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.recommenders._ease import EASE
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 
-DEFAULTS = [EASE(), EASE(5.0, top_k=3), EASE(5.0, top_k=3, keep_inverse=False)]
-SMALL = [EASE(), EASE(5.0), EASE(5.0, top_k=3), EASE(5.0, top_k=50, keep_inverse=False)]
+DENOISING = {"dropout": 0.4, "user_normalization": 0.5}
+DEFAULTS = [
+    EASE(),
+    EASE(5.0, top_k=3),
+    EASE(5.0, top_k=3, keep_inverse=False),
+    EASE(5.0, **DENOISING),
+]
+SMALL = [
+    EASE(),
+    EASE(5.0),
+    EASE(5.0, **DENOISING),
+    EASE(5.0, top_k=3),
+    EASE(5.0, top_k=50, keep_inverse=False),
+]
 
 X = make_interactions(80, 60, n_interactions=1200, feedback="implicit", random_state=0)
 DENSE = X.toarray()
@@ -116,6 +128,36 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was():
     assert pickle.dumps(vars(model)) == before
 
 
+@weighted
+@pytest.mark.parametrize(("dropout", "power"), [(0.4, 0.0), (0.0, 0.5), (0.4, 0.5)])
+def test_dropout_and_user_weights_are_those_of_the_dense_form(dropout, power, weights):
+    model = EASE(9.0, dropout=dropout, user_normalization=power).fit(X, sample_weight=weights)
+    w = np.maximum(np.count_nonzero(DENSE, axis=1), 1) ** -power
+    w = w if weights is None else w * weights
+    G = DENSE.T @ (w[:, None] * DENSE)
+    P = np.linalg.inv(G + np.diag(9.0 + dropout / (1 - dropout) * np.diag(G)))
+    B = -P / np.diag(P)
+    np.fill_diagonal(B, 0)
+    assert_allclose(model.item_similarity_, B, atol=1e-12)
+
+
+def test_dropout_is_what_training_on_dropped_inputs_averages_to():
+    """The mean over many random masks, inputs scaled up by 1 / (1 - p) (Steck 2020)."""
+    p, rng, target = 0.4, np.random.default_rng(0), np.repeat(DENSE, 2000, axis=0)
+    dropped = target * (rng.random(target.shape) >= p) / (1 - p)
+    G = dropped.T @ dropped / 2000
+    cross = dropped.T @ target / 2000
+    np.fill_diagonal(cross, 0.0)  # what an item says of itself is excluded below
+    model = EASE(9.0, dropout=p).fit(X)
+    B = np.zeros((60, 60))
+    for j in range(60):
+        S = np.delete(np.arange(60), j)
+        B[S, j] = np.linalg.solve(G[np.ix_(S, S)] + 9.0 * np.eye(59), cross[S, j])
+    assert_allclose(model.item_similarity_, B, atol=0.02)
+    plain = EASE(9.0).fit(X).item_similarity_
+    assert np.abs(plain - B).max() > 0.1
+
+
 # -- forget --------------------------------------------------------------------------------------
 PAIRS = np.random.default_rng(1).permutation(np.argwhere(DENSE))
 REQUESTS = {
@@ -162,7 +204,9 @@ def test_forget_equals_dense_arithmetic_on_what_remains(setting, weights, reques
 
 
 @pytest.mark.parametrize(
-    ("setting", "weights"), [({}, WEIGHTS), ({"top_k": 9}, None)], ids=["weighted", "top 9"]
+    ("setting", "weights"),
+    [({}, WEIGHTS), ({"top_k": 9}, None), (DENOISING, WEIGHTS)],
+    ids=["weighted", "top 9", "dropout"],
 )
 def test_a_thousand_requests_drift_by_less_than_1e_10(setting, weights):
     rng = np.random.default_rng(3)
@@ -183,7 +227,8 @@ def test_a_thousand_requests_drift_by_less_than_1e_10(setting, weights):
         if step % 100 == 99:
             difference = np.abs(table_of(model) - table_of(refit_of(model))).max()
             assert difference <= 1e-10
-    assert statuses == {"downdate"}  # nothing but corrections, one on another
+    # Nothing but corrections, one on another; with dropout many have too high a rank for 60 items.
+    assert statuses == {"downdate"} | ({"inverted"} if "dropout" in setting else set())
     assert 500 < model._interactions.n_interactions < 2500
 
 

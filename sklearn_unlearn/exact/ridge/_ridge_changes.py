@@ -6,6 +6,9 @@
 - A user who keeps ``z = x - d`` takes ``w (d z' + z d' + d d')`` along, d being negative where
   interactions come: rank 2.
 - An item some of whose interactions change changes a row and a column of M: rank 2.
+- Where the weight of a user depends on its row, it changes: rank 2, whatever goes of the row.
+- Dropout adds a share of the diagonal of X' W X to M: rank 1 for each item of a user who is
+  covered; in the row of an item it is covered already.
 
 Every interaction that changes must be covered by its user or by its item, once.
 """
@@ -18,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._interactions import concatenate_ranges, joint_weights, rows_of
 
@@ -26,6 +30,7 @@ __all__ = ["Change", "ChangedCells", "cheapest_change"]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 _NONE = np.empty(0, np.int64)
+_PLAIN = RidgeTerms(1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,9 @@ class ChangedCells:
     added : ndarray of int64, default=()
         Where those that come are in `after`, ascending.
 
+    terms : RidgeTerms, default=RidgeTerms(1.0)
+        How users count, and dropout.
+
     Attributes
     ----------
     users, items : ndarray of int64, shape (n_interactions,)
@@ -81,6 +89,9 @@ class ChangedCells:
 
     emptied : ndarray of bool, shape (n_items,)
         Items that are left without interactions.
+
+    penalties : ndarray of float64, shape (n_items,) or (0,)
+        What is added to the diagonal of M besides the change of ``X' W X``; empty without dropout.
     """
 
     def __init__(
@@ -89,10 +100,11 @@ class ChangedCells:
         after: Interactions,
         positions: Positions,
         added: Positions = _NONE,
+        terms: RidgeTerms = _PLAIN,
     ) -> None:
         from sklearn_unlearn.exact.ridge._ridge_kernels import count_items
 
-        self.before, self.after = before, after
+        self.before, self.after, self.terms = before, after, terms
         parts = ((before, positions, 1.0), (after, added, -1.0))
         self.users = np.concatenate([rows_of(data.indptr, cells) for data, cells, _ in parts])
         self.items = np.concatenate(
@@ -105,12 +117,25 @@ class ChangedCells:
         counts = np.zeros(before.n_items, np.int64)
         count_items(np.asarray(after.indices), counts)
         self.emptied = (self.n_lost > 0) & (counts == 0)
+        self.penalties = self._penalties() if terms.dropout else np.empty(0)
 
-    def weights(self, users: Positions) -> Floats:
-        """Weights of users, who may have no interactions left, or had none."""
+    def weights(self, users: Positions) -> tuple[Floats, Floats]:
+        """Weights before and after of users, who may have no interactions left, or had none."""
         sides = ((data.indptr, data.row_weights) for data in (self.before, self.after))
-        weights = joint_weights(*sides)
-        return np.ones(len(users)) if weights is None else np.asarray(weights)[users]
+        joint = joint_weights(*sides)
+        weights = np.ones(len(users)) if joint is None else np.asarray(joint)[users]
+        if not self.terms.weighs_users:
+            return weights, weights
+        before, after = (
+            self.terms.scales(data.degrees_of(users)) for data in (self.before, self.after)
+        )
+        return weights * before, weights * after
+
+    def _penalties(self) -> Floats:
+        users, lost, kept = self.rows(np.ones(len(self.users), bool))
+        old, new = self.weights(users)
+        change: Floats = new @ kept.power(2) - old @ (kept + lost).power(2)
+        return self.terms.odds * change
 
     def rows(self, kept: NDArray[np.bool_]) -> tuple[Positions, sparse.csr_array, sparse.csr_array]:
         """Return distinct users of some cells, what they lose there, and what they have then."""
@@ -128,37 +153,39 @@ def cheapest_change(loss: ChangedCells, max_rank: int) -> Change | None:
 
     Parameters
     ----------
-    loss : ChangedCells
-        What changes.
+        loss : ChangedCells
+            What changes.
 
-    max_rank : int
-        No change of a higher rank is wanted.
+        max_rank : int
+            No change of a higher rank is wanted.
 
     Returns
     -------
-    change : Change or None
-        None if the rank is too high.
+        change : Change or None
+            None if the rank is too high.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn_unlearn.exact.ridge._ridge_changes import ChangedCells, cheapest_change
-    >>> from sklearn_unlearn.interactions import Interactions
-    >>> before = Interactions.from_matrix([[1, 1, 0], [1, 1, 0], [1, 2, 3]])
-    >>> def rank(*positions):
-    ...     loss = ChangedCells(before, before.remove(positions), np.array(positions))
-    ...     return cheapest_change(loss, 9).rank
-    >>> rank(0, 1), rank(0), rank(0, 2, 4), rank(1, 3)
-    (1, 2, 1, 2)
+        >>> import numpy as np
+        >>> from sklearn_unlearn.exact.ridge._ridge_changes import ChangedCells, cheapest_change
+        >>> from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
+    from sklearn_unlearn.interactions import Interactions
+        >>> before = Interactions.from_matrix([[1, 1, 0], [1, 1, 0], [1, 2, 3]])
+        >>> def rank(*positions):
+        ...     loss = ChangedCells(before, before.remove(positions), np.array(positions))
+        ...     return cheapest_change(loss, 9).rank
+        >>> rank(0, 1), rank(0), rank(0, 2, 4), rank(1, 3)
+        (1, 2, 1, 2)
     """
     nothing, shared = np.zeros_like(loss.emptied), loss.emptied & (loss.n_lost > 1)
     partial = (loss.n_lost > 0) & ~loss.emptied
-    ranks = [
-        _rank_by_users(loss, nothing),
-        # An item that one user takes along is covered by the user.
-        int(shared.sum()) + _rank_by_users(loss, shared),
-        int(loss.emptied.sum()) + 2 * int(partial.sum()),
-    ]
+    ranks = [_rank_by_users(loss, nothing)]
+    if not loss.terms.weighs_users:
+        ranks += [
+            # An item that one user takes along is covered by the user.
+            int(shared.sum()) + _rank_by_users(loss, shared),
+            int(loss.emptied.sum()) + 2 * int(partial.sum()),
+        ]
     cheapest = int(np.argmin(ranks))
     if ranks[cheapest] > max_rank:
         return None
@@ -169,7 +196,13 @@ def cheapest_change(loss: ChangedCells, max_rank: int) -> Change | None:
 
 def _rank_by_users(loss: ChangedCells, cut: NDArray[np.bool_]) -> int:
     users = np.unique(loss.users[~cut[loss.items]])
-    return len(users) + int(np.count_nonzero(_keeps(loss, users)))
+    n_penalties = len(_penalized(loss, cut))
+    return len(users) + int(np.count_nonzero(_keeps(loss, users))) + n_penalties
+
+
+def _penalized(loss: ChangedCells, cut: NDArray[np.bool_]) -> Positions:
+    """Items whose penalty changes, but for those that are cut out."""
+    return np.flatnonzero((loss.penalties != 0) & ~cut) if len(loss.penalties) else _NONE
 
 
 def _keeps(loss: ChangedCells, users: Positions) -> NDArray[np.bool_]:
@@ -180,23 +213,33 @@ def _keeps(loss: ChangedCells, users: Positions) -> NDArray[np.bool_]:
 def _by_users(loss: ChangedCells, cut: NDArray[np.bool_]) -> Change:
     """Cover what is not cut out by users: d, and z where there is any.
 
-    ``-w (d z' + z d' + d d')`` is ``[d z] S [d z]'`` with S = -w [1 1; 1 0], whose inverse is
-    [0 1; 1 -1] / -w. Without z it is -1 / w. Of a user who had nothing d is -z, and w z z' comes:
-    1 / w.
+    ``v z z' - w (z + d)(z + d)'``, v being the weight w then, is ``[d z] S [d z]'`` with
+    S = [-w -w; -w v-w], whose inverse is [1/v-1/w -1/v; -1/v 1/v]. Without z it is -1 / w. Of a
+    user who had nothing d is -z, and v z z' comes: 1 / v. Changes of penalties are a diagonal.
     """
     users, lost, kept = loss.rows(~cut[loss.items])
     partial = np.flatnonzero(_keeps(loss, users))
     signs = np.where(loss.before.degrees_of(users) > 0, -1.0, 1.0)
-    inverse_weights = 1.0 / loss.weights(users)
-    n = len(users)
+    old, new = (1.0 / weights for weights in loss.weights(users))
+    n, penalized = len(users), _penalized(loss, cut)
     second = n + np.arange(len(partial))
-    core = np.zeros((n + len(partial), n + len(partial)))
-    core[np.arange(n), np.arange(n)] = signs * inverse_weights
-    core[partial, partial] = 0.0
-    core[partial, second] = core[second, partial] = -inverse_weights[partial]
-    core[second, second] = inverse_weights[partial]
-    vectors = sparse.csr_array(sparse.vstack((lost, kept[partial]), format="csr"))
+    third = n + len(partial) + np.arange(len(penalized))
+    core = np.zeros((n + len(partial) + len(penalized),) * 2)
+    core[np.arange(n), np.arange(n)] = np.where(signs < 0, -old, new)
+    core[partial, partial] = (new - old)[partial]
+    core[partial, second] = core[second, partial] = -new[partial]
+    core[second, second] = new[partial]
+    parts = [lost, kept[partial]]
+    if len(penalized):
+        core[third, third] = 1.0 / loss.penalties[penalized]
+        parts.append(_units(penalized, len(cut)))
+    vectors = sparse.csr_array(sparse.vstack(parts, format="csr"))
     return Change(np.flatnonzero(cut), vectors, core)
+
+
+def _units(items: Positions, n_items: int) -> sparse.csr_array:
+    n = len(items)
+    return sparse.csr_array((np.ones(n), items, np.arange(n + 1)), shape=(n, n_items))
 
 
 def _by_items(loss: ChangedCells, cut: NDArray[np.bool_], items: Positions) -> Change:
@@ -206,12 +249,13 @@ def _by_items(loss: ChangedCells, cut: NDArray[np.bool_], items: Positions) -> C
     S = [-D I; I 0], whose inverse is [0 I; I D].
     """
     users, lost, kept = loss.rows(~cut[loss.items])
-    weighted = sparse.diags_array(loss.weights(users))
+    weighted = sparse.diags_array(loss.weights(users)[0])
     lost_T, kept_T = (part[:, items].T @ weighted for part in (lost, kept))
     # X' W X before and after, with x = z + d: d'(z + d) + z'd less.
     columns = sparse.csr_array(-(lost_T @ (kept + lost) + kept_T @ lost))
-    n = len(items)
-    units = sparse.csr_array((np.ones(n), items, np.arange(n + 1)), shape=columns.shape)
+    n, units = len(items), _units(items, len(cut))
+    if len(loss.penalties):
+        columns += sparse.csr_array(sparse.diags_array(loss.penalties[items]) @ units)
     core = np.zeros((2 * n, 2 * n))
     core[np.arange(n), n + np.arange(n)] = core[n + np.arange(n), np.arange(n)] = 1.0
     core[n:, n:] = columns[:, items].toarray()

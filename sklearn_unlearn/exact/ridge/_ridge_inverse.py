@@ -1,8 +1,9 @@
 """The inverse of a regularised Gram matrix, and its correction when interactions go or come.
 
 The matrix is ``M = X' W X + regularization I``, X of shape (n_users, n_items), W the weights of the
-users. Its inverse P is corrected by the identity of Woodbury, in one pass that reads P and writes a
-new table. A product with random signs, made in that pass, tells how well ``M P = I`` still holds.
+users; dropout adds a share of the diagonal of ``X' W X``. Its inverse P is corrected by the
+identity of Woodbury, in one pass that reads P and writes a new table. A product with random signs,
+made in that pass, tells how well ``M P = I`` still holds.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sklearn_unlearn.exact.ridge._ridge_changes import (
     Positions,
     cheapest_change,
 )
+from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._random import hashed_bits
 
@@ -47,16 +49,16 @@ _ROUNDING = 4 * float(np.finfo(np.float64).eps)
 EXACT_RESIDUAL = 1e-8
 
 
-def ridge_inverse(data: Interactions, regularization: float) -> Floats:
-    """Invert ``X' W X + regularization I``.
+def ridge_inverse(data: Interactions, terms: RidgeTerms | float) -> Floats:
+    """Invert ``X' W X`` and a diagonal.
 
     Parameters
     ----------
     data : Interactions
         X, and the weights of its rows.
 
-    regularization : float
-        Positive.
+    terms : RidgeTerms or float
+        What is added to the diagonal, and how users count; or the regularization alone.
 
     Returns
     -------
@@ -76,8 +78,10 @@ def ridge_inverse(data: Interactions, regularization: float) -> Floats:
     array([[ 0.6, -0.2],
            [-0.2,  0.4]])
     """
-    table = _gram(data)
-    table[np.diag_indices_from(table)] += regularization
+    terms = RidgeTerms.of(terms)
+    table = _gram(data, terms)
+    places = np.diag_indices_from(table)
+    table[places] += terms.penalties(table[places])
     # Transposed: the lower triangle of rows is the upper one of the columns that LAPACK wants.
     table, info = lapack.dpotrf(table.T, lower=0, clean=0, overwrite_a=1)
     if info == 0:
@@ -86,7 +90,7 @@ def ridge_inverse(data: Interactions, regularization: float) -> Floats:
     diagonal = np.diagonal(inverse)
     if info or not ((diagonal > 0) & (diagonal < np.inf)).all():
         raise ValueError(
-            f"regularization is {regularization:g}, and with it the Gram matrix of the "
+            f"regularization is {terms.regularization:g}, and with it the Gram matrix of the "
             f"{data.n_items} items is singular to working precision; expected it to be positive "
             "definite. Raise regularization, or scale the values of X down."
         )
@@ -94,24 +98,19 @@ def ridge_inverse(data: Interactions, regularization: float) -> Floats:
     return inverse
 
 
-def _gram(data: Interactions) -> Floats:
+def _gram(data: Interactions, terms: RidgeTerms) -> Floats:
     """Return the lower triangle of ``X' W X`` in a square table."""
     from sklearn_unlearn.exact.ridge._ridge_kernels import gram_rows
 
     columns = data.to_csr().tocsc()
     by_item = columns.indptr, columns.indices, columns.data
     out = np.zeros((data.n_items, data.n_items))
-    gram_rows(by_item, _cells(data), _weights(data), out, 0, data.n_items)
+    gram_rows(by_item, _cells(data), terms.weights(data), out, 0, data.n_items)
     return out
 
 
 def _cells(data: Interactions) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     return np.asarray(data.indptr), np.asarray(data.indices), np.asarray(data.values)
-
-
-def _weights(data: Interactions) -> Floats:
-    weights = data.row_weights
-    return np.ones(data.n_users) if weights is None else np.asarray(weights)
 
 
 def _mirror(table: Floats) -> None:
@@ -130,7 +129,7 @@ def corrected_inverse(
     before: Interactions,
     after: Interactions,
     positions: Positions,
-    regularization: float,
+    terms: RidgeTerms | float,
     added: Positions = _NONE,
 ) -> tuple[Floats, int, str]:
     """Correct an inverse for interactions that change; nothing that is passed in is written to.
@@ -138,7 +137,7 @@ def corrected_inverse(
     Parameters
     ----------
     inverse : ndarray of float64, shape (n_items, n_items)
-        ``ridge_inverse(before, regularization)``.
+        ``ridge_inverse(before, terms)``.
 
     before, after : Interactions
         Of one shape.
@@ -146,8 +145,8 @@ def corrected_inverse(
     positions : ndarray of int64
         Where those that go are in `before`, ascending.
 
-    regularization : float
-        Positive.
+    terms : RidgeTerms or float
+        As in `ridge_inverse`.
 
     added : ndarray of int64, default=()
         Where those that come are in `after`, ascending. An interaction whose value changes goes and
@@ -156,7 +155,7 @@ def corrected_inverse(
     Returns
     -------
     inverse : ndarray of float64, shape (n_items, n_items)
-        ``ridge_inverse(after, regularization)``, to rounding.
+        ``ridge_inverse(after, terms)``, to rounding.
 
     n_changed : int
         How many rows of it changed.
@@ -183,14 +182,14 @@ def corrected_inverse(
     >>> bool(np.allclose(P, ridge_inverse(after, 1.0))), status.split(",")[0]
     (True, 'downdate of rank 1')
     """
-    inverse = np.asarray(inverse)  # a memory map would pass its type on
-    loss = ChangedCells(before, after, positions, added)
+    inverse, terms = np.asarray(inverse), RidgeTerms.of(terms)  # a memory map passes its type on
+    loss = ChangedCells(before, after, positions, added, terms)
     change = cheapest_change(loss, int(_MAX_RANK * len(inverse)))
     if change is None:
         reason = "the request is large"
     else:
         try:
-            new, n_changed, residual, most = _downdate(inverse, loss, change, regularization)
+            new, n_changed, residual, most = _downdate(inverse, loss, change)
         except np.linalg.LinAlgError:
             reason = "a correction would be singular"
         else:
@@ -199,7 +198,7 @@ def corrected_inverse(
                 return new, n_changed, status
             reason = f"rounding had left a residual of {residual:.1e}"
             del new  # or there would be three tables at once
-    return ridge_inverse(after, regularization), len(inverse), f"inverted again: {reason}"
+    return ridge_inverse(after, terms), len(inverse), f"inverted again: {reason}"
 
 
 def grown_inverse(inverse: Floats, n_items: int, regularization: float) -> Floats:
@@ -235,7 +234,7 @@ def grown_inverse(inverse: Floats, n_items: int, regularization: float) -> Float
     return table
 
 
-def measured_residual(inverse: Floats, data: Interactions, regularization: float) -> float:
+def measured_residual(inverse: Floats, data: Interactions, terms: RidgeTerms | float) -> float:
     """Measure how well ``M P = I`` holds, by a product with random signs.
 
     Parameters
@@ -246,8 +245,8 @@ def measured_residual(inverse: Floats, data: Interactions, regularization: float
     data : Interactions
         What M is made of.
 
-    regularization : float
-        Positive.
+    terms : RidgeTerms or float
+        As in `ridge_inverse`.
 
     Returns
     -------
@@ -263,7 +262,7 @@ def measured_residual(inverse: Floats, data: Interactions, regularization: float
     True
     """
     probe = _signs(data, len(inverse))
-    return _residual(data, regularization, np.diagonal(inverse), probe, inverse @ probe)[0]
+    return _residual(data, RidgeTerms.of(terms), np.diagonal(inverse), probe, inverse @ probe)[0]
 
 
 def _signs(data: Interactions, n: int) -> Floats:
@@ -273,7 +272,7 @@ def _signs(data: Interactions, n: int) -> Floats:
 
 
 def _downdate(
-    inverse: Floats, loss: ChangedCells, change: Change, regularization: float
+    inverse: Floats, loss: ChangedCells, change: Change
 ) -> tuple[Floats, int, float, float]:
     """Correct an inverse; return it with the rows that changed, its residual, and a bound of it."""
     left, right = _corrections(inverse, change)
@@ -282,9 +281,10 @@ def _downdate(
     # An item without interactions is on its own: without the rounding of what it was.
     items = np.flatnonzero(loss.emptied)
     new[items] = new[:, items] = 0.0
+    regularization = loss.terms.regularization
     new[items, items] = 1.0 / regularization
     product[items] = probe[items] / regularization
-    residual, most = _residual(loss.after, regularization, np.diagonal(new), probe, product)
+    residual, most = _residual(loss.after, loss.terms, np.diagonal(new), probe, product)
     return new, int(np.count_nonzero(left.any(axis=0))), residual, most
 
 
@@ -335,7 +335,7 @@ def _add(inverse: Floats, left: Floats, right: Floats, probe: Floats) -> tuple[F
 
 
 def _residual(
-    data: Interactions, regularization: float, diagonal: Floats, probe: Floats, product: Floats
+    data: Interactions, terms: RidgeTerms, diagonal: Floats, probe: Floats, product: Floats
 ) -> tuple[float, float]:
     """Return the root mean square of ``M product - probe``, and what is tolerated.
 
@@ -345,9 +345,11 @@ def _residual(
     """
     from sklearn_unlearn.exact.ridge._ridge_kernels import gram_products
 
-    misfit, row_sums = regularization * product - probe, np.zeros(len(probe))
-    gram_products(*_cells(data), _weights(data), product, misfit, row_sums)
+    penalties = terms.penalties(terms.diagonal(data)) if terms.dropout else terms.regularization
+    misfit, row_sums = penalties * product - probe, np.zeros(len(probe))
+    gram_products(*_cells(data), terms.weights(data), product, misfit, row_sums)
     known = row_sums > 0
-    condition = regularization + float(row_sums[known].max(initial=0.0))
+    largest = (penalties + row_sums)[known].max(initial=terms.regularization)
+    condition = float(largest)
     condition *= float(diagonal[known].max(initial=0.0))
     return float(np.sqrt(np.mean(misfit**2))), max(_MAX_RESIDUAL, _ROUNDING * condition)

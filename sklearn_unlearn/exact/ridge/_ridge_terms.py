@@ -47,6 +47,11 @@ class RidgeTerms:
     dropout: float = 0.0
     user_normalization: float = 0.0
 
+    @classmethod
+    def of(cls, terms: RidgeTerms | float) -> RidgeTerms:
+        """Take a number for a regularization alone."""
+        return terms if isinstance(terms, RidgeTerms) else cls(float(terms))
+
     @property
     def odds(self) -> float:
         """Share of the diagonal of the Gram matrix that is added to it."""
@@ -57,11 +62,23 @@ class RidgeTerms:
         """Whether the weight of a user depends on its row."""
         return self.user_normalization != 0.0
 
+    def penalties(self, diagonal: Floats) -> Floats | float:
+        """Return what is added to the diagonal of the Gram matrix; without dropout one number."""
+        return self.regularization + self.odds * diagonal if self.dropout else self.regularization
+
+    def diagonal(self, data: Interactions) -> Floats:
+        """Diagonal of the Gram matrix, float64, shape (n_items,)."""
+        values = np.asarray(data.values).astype(np.float64, copy=False)
+        terms = np.repeat(self.weights(data), data.user_degrees) * values * values
+        return np.bincount(data.indices, terms, data.n_items).astype(np.float64, copy=False)
+
     def weights(self, data: Interactions) -> Floats:
         """Weights of all users, float64, shape (n_users,); 1 for those without interactions."""
         given = data.row_weights
         weights = np.ones(data.n_users) if given is None else np.array(given)
-        if self.weighs_users:
-            degrees = np.maximum(data.user_degrees, 1).astype(np.float64)
-            weights *= degrees**-self.user_normalization
-        return weights
+        return weights * self.scales(data.user_degrees) if self.weighs_users else weights
+
+    def scales(self, degrees: NDArray[np.int64]) -> Floats:
+        """Factors of the weights of users with so many interactions; 1 for none."""
+        scales: Floats = np.maximum(degrees, 1).astype(np.float64) ** -self.user_normalization
+        return scales

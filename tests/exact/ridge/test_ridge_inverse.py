@@ -8,14 +8,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_unlearn.exact.ridge import _ridge_inverse
 from sklearn_unlearn.exact.ridge._ridge_inverse import corrected_inverse, ridge_inverse
+from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
 from sklearn_unlearn.interactions import Interactions
 
 
-def dense_inverse(data, regularization):
-    X = data.to_csr().toarray().astype(float)
+def dense_inverse(data, terms):
+    X, terms = data.to_csr().toarray().astype(float), RidgeTerms.of(terms)
     weights = np.ones(len(X)) if data.row_weights is None else data.row_weights
+    weights = weights * np.maximum(np.count_nonzero(X, axis=1), 1) ** -terms.user_normalization
     gram = X.T @ (weights[:, None] * X)
-    return np.linalg.inv(gram + regularization * np.eye(X.shape[1]))
+    share = terms.dropout / (1 - terms.dropout)
+    gram += np.diag(terms.regularization + share * np.diag(gram))
+    return np.linalg.inv(gram)
+
+
+TERMS = st.sampled_from(
+    [0.5, 20.0, RidgeTerms(0.5, 0.4), RidgeTerms(0.5, 0.0, 0.5), RidgeTerms(3.0, 0.6, 1.0)]
+)
 
 
 def positions_of(data, mask):
@@ -54,14 +63,14 @@ def requests(draw, shape):
     return mask
 
 
-@given(tables(), st.sampled_from([0.5, 20.0]))
+@given(tables(), TERMS)
 def test_inverse_is_the_dense_one(data, regularization):
     P = ridge_inverse(data, regularization)
     assert_allclose(P, dense_inverse(data, regularization), rtol=1e-10, atol=1e-13)
     assert_array_equal(P, P.T)
 
 
-@given(st.data(), tables(), st.sampled_from([0.5, 20.0]))
+@given(st.data(), tables(), TERMS)
 def test_corrected_inverse_is_the_dense_one(draws, data, regularization):
     positions = positions_of(data, draws.draw(requests(data.shape)))
     if not len(positions):
@@ -150,7 +159,7 @@ def test_the_residual_is_that_of_the_product_with_the_inverse():
     M = np.linalg.inv(dense_inverse(data, 4.0))
     probe = rng.choice([-1.0, 1.0], 20)
     residual, most = _ridge_inverse._residual(
-        data, 4.0, np.diagonal(inexact), probe, inexact @ probe
+        data, RidgeTerms(4.0), np.diagonal(inexact), probe, inexact @ probe
     )
     assert residual == pytest.approx(np.sqrt(np.mean((M @ inexact @ probe - probe) ** 2)), rel=1e-6)
     assert most == 1e-11
@@ -164,7 +173,7 @@ def test_what_rounding_allows_follows_the_condition_number():
         M = X.T @ X + regularization * np.eye(20)
         P = ridge_inverse(data, regularization)
         most = _ridge_inverse._residual(
-            data, regularization, np.diagonal(P), np.ones(20), P.sum(axis=1)
+            data, RidgeTerms(regularization), np.diagonal(P), np.ones(20), P.sum(axis=1)
         )[1]
         assert 1 < most / (np.finfo(float).eps * np.linalg.cond(M)) < 20
 
@@ -175,7 +184,9 @@ def test_items_on_their_own_allow_nothing():
     X[:, 5] = 0
     data = Interactions.from_matrix(X)
     P = ridge_inverse(data, 1e-9)
-    most = _ridge_inverse._residual(data, 1e-9, np.diagonal(P), np.ones(20), P.sum(axis=1))[1]
+    most = _ridge_inverse._residual(
+        data, RidgeTerms(1e-9), np.diagonal(P), np.ones(20), P.sum(axis=1)
+    )[1]
     assert most == 1e-11
 
 
