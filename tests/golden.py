@@ -24,6 +24,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
 )
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
@@ -49,6 +50,7 @@ MODELS = {
     ),
     "LightGCN, weighted": LightGCN(6, loss="weighted", regularization=4.0, random_state=0),
     "EASE": EASE(regularization=20.0),
+    "SparseEASE": SparseEASE(5, regularization=20.0),
     "ItemKNN": ItemKNN(5),
     "ItemKNN, bm25": ItemKNN(5, similarity="bm25"),
     "GraphFilter": GraphFilter(4, random_state=0),

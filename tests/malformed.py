@@ -26,6 +26,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
 )
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.metrics import ndcg_at_k
@@ -152,6 +153,7 @@ def ways_in():
         ItemKNN(3),
         GraphFilter(2, random_state=0),
         PolynomialFilter(3),
+        SparseEASE(3, 5.0),
         ShardedRecommender(ItemKNN(3), 2, random_state=0),
     ]
     calls = {}
@@ -196,6 +198,7 @@ def fitted_models():
         "ItemKNN": ItemKNN(3).fit(rows),
         "GraphFilter": GraphFilter(2, random_state=0).fit(rows),
         "PolynomialFilter": PolynomialFilter(3).fit(rows),
+        "SparseEASE": SparseEASE(3, 5.0).fit(rows),
         "ShardedRecommender": ShardedRecommender(ItemKNN(3), 2, random_state=0).fit(rows),
         "pipeline": make_recommender_pipeline(InteractionEncoder(), ItemKNN(3)).fit(events),
     }
@@ -211,10 +214,15 @@ _TABLES = {
     "ItemKNN": ("_floors", "_item_scales"),
     "GraphFilter": ("_user_scales", "_item_scales"),
     "PolynomialFilter": ("_user_sums", "_item_sums"),
+    "SparseEASE": ("_floors", "_item_scales"),
     "ShardedRecommender": ("shard_sizes_",),
     "pipeline": (),
 }
-_SPARSE = {"EASE, top_k": "_weights", "ItemKNN": "item_similarity_"}
+_SPARSE = {
+    "EASE, top_k": "_weights",
+    "ItemKNN": "item_similarity_",
+    "SparseEASE": "item_similarity_",
+}
 
 
 def crafted(models, seed):

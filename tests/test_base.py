@@ -26,6 +26,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
     UnlearningRecommender,
     base,
 )
@@ -461,6 +462,7 @@ POSITIVE = [
     ItemKNN(),
     GraphFilter(3, random_state=0),
     PolynomialFilter(),
+    SparseEASE(),
     ShardedRecommender(ALS(3, random_state=0), n_shards=3, random_state=0),
     ShardedRecommender(EASE(), n_shards=3, partition="item", random_state=0),
     UnlearningRecommender(ALS(3, random_state=0)),

@@ -5,7 +5,9 @@ from docutils import nodes
 
 def keep_as_text(app, doctree):
     for link in list(doctree.findall(nodes.reference)):
-        if link.get("refuri", "").startswith("mailto:") and not link.rawsource.startswith("mailto:"):
+        if link.get("refuri", "").startswith("mailto:") and not link.rawsource.startswith(
+            "mailto:"
+        ):
             link.replace_self(nodes.Text(link.astext()))
 
 

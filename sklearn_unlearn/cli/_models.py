@@ -39,6 +39,7 @@ _ESTIMATORS = (
     "LightGCN",
     "MatrixFactorization",
     "PolynomialFilter",
+    "SparseEASE",
 )
 
 

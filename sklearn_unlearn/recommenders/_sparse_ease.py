@@ -49,7 +49,7 @@ class SparseEASE(ClosedFormModel):
     n_neighbors : int, default=100
         Length of the list :math:`S_j`.
 
-    regularization : float, default=10.0
+    regularization : float, default=30.0
         Weight of the penalty, :math:`\lambda`. Compare it with how often an item is met: the
         diagonal of G.
 
@@ -136,7 +136,7 @@ class SparseEASE(ClosedFormModel):
     def __init__(
         self,
         n_neighbors: int = 100,
-        regularization: float = 10.0,
+        regularization: float = 30.0,
         *,
         similarity: str = "cosine",
         dropout: float = 0.0,
@@ -184,7 +184,7 @@ class SparseEASE(ClosedFormModel):
 
     def _settings(self) -> LocalSettings:
         terms = RidgeTerms(self.regularization, self.dropout, self.user_normalization)
-        backend = get_backend("cpu", self.n_jobs)
+        backend: Any = get_backend("cpu", self.n_jobs)
         return LocalSettings(self.n_neighbors, Rule(self.similarity), terms, backend)
 
     def _score_rows(self, X: Any) -> Floats:

@@ -34,6 +34,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
     UnlearningRecommender,
 )
 from sklearn_unlearn.audit import audit_residue, make_probe, save
@@ -72,6 +73,7 @@ MODELS = {
     "lightgcn": LightGCN(6, random_state=0, max_iter=20),
     "ease": EASE(5.0),
     "knn": ItemKNN(5),
+    "sparse": SparseEASE(5, 5.0),
     "filter": GraphFilter(6, random_state=0),
     "polynomial": PolynomialFilter(),
     "sharded": ShardedRecommender(ALS(6, random_state=0), 3, random_state=0),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization
+from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization, SparseEASE
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning
 from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner
@@ -54,6 +54,8 @@ UNFINISHED = {
 }
 CLOSED_FORMS = {
     "ease": EASE(),
+    "ease, dropout": EASE(dropout=0.3, user_normalization=0.5),
+    "sparse ease": SparseEASE(5, 3.0, dropout=0.3, user_normalization=0.5),
     "filter": GraphFilter(8),
     "linear filter": GraphFilter(0),
     "polynomial filter": PolynomialFilter(),

@@ -21,6 +21,7 @@ from sklearn_unlearn import (
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SparseEASE,
     UnlearningRecommender,
 )
 from sklearn_unlearn.datasets import make_interactions
@@ -69,6 +70,14 @@ FAMILIES = {
     "ease": (EASE(5.0), "implicit", EXACT),
     "ease, few": (EASE(5.0, top_k=6), "implicit", EXACT),
     "ease, bare": (EASE(5.0, top_k=6, keep_inverse=False), "implicit", EXACT),
+    "ease, dropout": (EASE(5.0, dropout=0.3, user_normalization=0.5), "implicit", EXACT),
+    "ease, sparse": (SparseEASE(6, 5.0), "implicit", 0.0),
+    "ease, sparse, dropout": (
+        SparseEASE(6, 5.0, dropout=0.3, user_normalization=0.5),
+        "implicit",
+        0.0,
+    ),
+    "ease, sparse, tfidf": (SparseEASE(6, 5.0, similarity="tfidf"), "implicit", 0.0),
     "knn": (ItemKNN(6), "implicit", 0.0),
     "knn, tfidf": (ItemKNN(6, similarity="tfidf"), "implicit", 0.0),
     "knn, bm25": (ItemKNN(6, similarity="bm25"), "implicit", 0.0),

@@ -18,6 +18,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
 )
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
 from sklearn_unlearn.pruning import HopPruner, ImportancePruner
@@ -33,7 +34,8 @@ FACTOR_MODELS = (
     "LightGCN-weighted",
 )
 SPECTRAL_START = "sklearn_unlearn.optimizers._newton_cg.spectral_start"
-FAMILIES = (*FACTOR_MODELS, "EASE", "ItemKNN", "GraphFilter", "PolynomialFilter", "sharded")
+CLOSED_FORMS = ("EASE", "ItemKNN", "GraphFilter", "PolynomialFilter", "SparseEASE")
+FAMILIES = (*FACTOR_MODELS, *CLOSED_FORMS, "sharded")
 # Shares of a loss's own scale at which optima are mostly unique; those below are there for the
 # requests that have no well-defined answer, which must be answered all the same.
 PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.4)
@@ -123,6 +125,10 @@ def random_estimator(rng, family, X):
     if family == "ItemKNN":
         similarity = str(rng.choice(SIMILARITIES))
         return ItemKNN(int(rng.integers(1, 21)), similarity=similarity)
+    if family == "SparseEASE":
+        terms = {"dropout": float(rng.choice([0.0, 0.4]))}
+        terms["user_normalization"] = float(rng.choice([0.0, 0.5]))
+        return SparseEASE(int(rng.integers(1, 21)), share * norm**2, **terms)
     if family == "GraphFilter":
         return GraphFilter(int(rng.integers(0, 9)), random_state=int(rng.integers(1000)))
     if family == "PolynomialFilter":

@@ -18,6 +18,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
     UnlearningRecommender,
 )
 from sklearn_unlearn.datasets import make_interactions
@@ -82,6 +83,7 @@ ALL = [
     ItemKNN(),
     GraphFilter(2, random_state=0),
     PolynomialFilter(3),
+    SparseEASE(),
     ShardedRecommender(ALS(2, max_iter=0, random_state=0), 2, random_state=0),
     UnlearningRecommender(ALS(2, max_iter=0, random_state=0)),
 ]

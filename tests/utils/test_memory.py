@@ -17,6 +17,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
 )
 from sklearn_unlearn.metrics import ndcg_at_k
 from sklearn_unlearn.model_selection import split_interactions
@@ -32,6 +33,7 @@ ALL = [
     ItemKNN(),
     GraphFilter(),
     PolynomialFilter(),
+    SparseEASE(),
     ShardedRecommender(ALS()),
 ]
 BEYOND = 2**31 + 5
@@ -75,6 +77,7 @@ def test_sides_beyond_32_bits_are_refused(model, shape):
         (ShardedRecommender(ALS(64), 8), (3, 10**8), "190.7 GiB"),
         (ShardedRecommender(EASE(), 2), (3, 10**6), "14.6 TiB"),
         (ItemKNN(), (3, 10**9), "22.4 GiB"),
+        (SparseEASE(), (3, 10**9), "29.8 GiB"),
     ],
     ids=lambda one: type(one).__name__,
 )

@@ -17,6 +17,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
 )
 from sklearn_unlearn.exceptions import DataWarning, NotFiniteError
 from sklearn_unlearn.utils._verbs import finite_scores, is_finite, refuse_not_finite
@@ -35,6 +36,9 @@ FAMILIES = [
     EASE(),
     EASE(1e-12),
     EASE(top_k=3),
+    EASE(dropout=0.3, user_normalization=0.5),
+    SparseEASE(3),
+    SparseEASE(3, dropout=0.3, user_normalization=0.5),
     ItemKNN(3),
     ItemKNN(3, similarity="tfidf"),
     ItemKNN(3, similarity="bm25"),

@@ -17,6 +17,7 @@ from sklearn_unlearn import (
     MatrixFactorization,
     PolynomialFilter,
     ShardedRecommender,
+    SparseEASE,
 )
 from sklearn_unlearn.base import _InteractionsMixin
 from sklearn_unlearn.datasets import make_interactions
@@ -32,6 +33,7 @@ MODELS = [
     ItemKNN(5),
     GraphFilter(2, random_state=0),
     PolynomialFilter(3),
+    SparseEASE(5),
     ShardedRecommender(EASE(), n_shards=2, random_state=0),
 ]
 VERBS = {

@@ -25,7 +25,7 @@ from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks.methods._implicit import matrix_for_implicit
 from sklearn_unlearn.benchmarks.methods._import_path import parse_params
 from sklearn_unlearn.metrics import ndcg_at_k, recall_at_k, remaining_gap
-from sklearn_unlearn.recommenders import EASE, GraphFilter, ItemKNN, PolynomialFilter
+from sklearn_unlearn.recommenders import EASE, GraphFilter, ItemKNN, PolynomialFilter, SparseEASE
 
 __all__ = ["EXACT", "EXACT_REQUESTS", "run_exact"]
 
@@ -37,6 +37,7 @@ EXACT = {
     "GraphFilter": GraphFilter,
     "ItemKNN": ItemKNN,
     "PolynomialFilter": PolynomialFilter,
+    "SparseEASE": SparseEASE,
 }
 EXACT_REQUESTS = ("pair", "median-user", "heavy-user", "users-1%")
 

@@ -7,6 +7,9 @@ that of a fit. No sum may be reassociated here.
 A kernel with ``start`` and ``stop`` releases the GIL and writes only to its own columns.
 """
 
+# As of other compiled code, the types are those that it is called with.
+# mypy: disallow-untyped-defs=False
+
 import numba
 import numpy as np
 
@@ -30,7 +33,7 @@ def solve_columns(
         width = max(width, indptr[columns[n] + 1] - indptr[columns[n]] + 1)
     table, items, solution = np.empty((width, width)), np.empty(width, np.int64), np.empty(width)
     places = np.zeros(len(weights), np.int64)
-    met, ends = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    met = np.empty(1024, np.int64)
     local, values = np.empty(1024, np.int32), np.empty(1024)
     for n in range(start, stop):
         j, m = columns[n], 0
@@ -43,13 +46,15 @@ def solve_columns(
         for a in range(m + 1):
             size += by_item[0][items[a] + 1] - by_item[0][items[a]]
         if size > len(local):
-            met, ends = np.empty(2 * size, np.int64), np.empty(2 * size, np.int64)
+            met = np.empty(2 * size, np.int64)
             local, values = np.empty(2 * size, np.int32), np.empty(2 * size)
-        some = met, ends, local, values
+        some = met, local, values
         _gram(items[: m + 1], by_item, weights, places, some, table)
         for a in range(m):
             table[a, a] += regularization + odds * table[a, a]
         solved[n] = _factorize(table, m)
+        if not solved[n]:
+            continue
         _substitute(table, m, solution)
         m, cell = 0, offsets[n]
         for p in range(indptr[j], indptr[j + 1]):
@@ -67,7 +72,7 @@ def _gram(items, by_item, weights, places, some, table):
     The interactions are sorted by user first. `places` is zero, and is left so.
     """
     indptr, users, strengths = by_item
-    met, ends, local, values = some
+    met, local, values = some
     n_met = 0
     for a in range(len(items)):
         table[a, a : len(items)] = 0.0

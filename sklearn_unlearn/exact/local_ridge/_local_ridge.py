@@ -207,12 +207,11 @@ def _items_of_changed_entries(
     terms: RidgeTerms,
 ) -> Positions:
     """Items such that every entry of G that changes is in the row or column of one of them."""
-    sides = (before, positions), (retained, added)
     if terms.weighs_users:
         # The weight of a user changes in all that is left of its row.
-        users = np.unique(np.concatenate([rows_of(data.indptr, cells) for data, cells in sides]))
-        sides = tuple((data, concatenate_ranges(data.indptr, users)) for data, _ in sides)
-    return np.unique(np.concatenate([data.items_at(cells) for data, cells in sides]))
+        users = np.union1d(rows_of(before.indptr, positions), rows_of(retained.indptr, added))
+        positions, added = (concatenate_ranges(data.indptr, users) for data in (before, retained))
+    return np.union1d(before.items_at(positions), retained.items_at(added)).astype(np.int64)
 
 
 def _put(
