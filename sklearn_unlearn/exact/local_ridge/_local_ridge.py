@@ -255,8 +255,9 @@ def _solved(
     offsets = np.append(0, np.cumsum(lengths))
     out, solved = np.empty(offsets[-1]), np.zeros(len(columns), bool)
     # Multiplications of a factorization, and about as many for each interaction that is read.
-    degrees = np.append(0, np.cumsum(np.diff(indptr)[lists[1]]))
-    read = degrees[lists[0][columns + 1]] - degrees[lists[0][columns]]
+    all_lists = len(columns) == data.n_items
+    cells = lists[1] if all_lists else lists[1][concatenate_ranges(lists[0], columns)]
+    read = np.diff(np.append(0, np.cumsum(np.diff(indptr)[cells]))[offsets])
     work = np.append(0, np.cumsum(lengths**3 // 24 + 8 * read))
     by_item = _frozen(indptr, users, strengths)
     settings.backend._run(
