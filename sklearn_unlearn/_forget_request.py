@@ -52,6 +52,15 @@ class ForgetRequest:
     added : ndarray of int64, default=()
         Positions in the interactions *after* the request of those that are new, ascending. An
         interaction whose value changes goes and is new.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.base import validate_forget_request
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> data = Interactions.from_matrix([[1, 1, 0], [0, 1, 1]])
+    >>> request = validate_forget_request(data, users=[1])
+    >>> request.n_interactions, request.users
+    (2, array([1]))
     """
 
     positions: NDArray[np.int64]

@@ -35,6 +35,17 @@ class FlushReport:
 
     seconds : float
         Wall-clock time.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import ItemKNN
+    >>> from sklearn_unlearn.audit import DeletionService
+    >>> model = ItemKNN(2).fit([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    >>> service = DeletionService(model, ":memory:")
+    >>> _ = service.submit(users=[0])
+    >>> flushed = service.flush()
+    >>> flushed.n_requests, flushed.report.guarantee
+    (1, 'exact')
     """
 
     n_requests: int = 0
@@ -66,6 +77,17 @@ class FlushPreview:
     share : float
         Of the interactions of the model. What a flush costs grows with it, up to what the
         `max_cost` of the model's strategy allows.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import ItemKNN
+    >>> from sklearn_unlearn.audit import DeletionService
+    >>> model = ItemKNN(2).fit([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    >>> service = DeletionService(model, ":memory:")
+    >>> _ = service.submit(users=[0])
+    >>> preview = service.preview()
+    >>> preview.n_requests, preview.n_interactions
+    (1, 2)
     """
 
     n_requests: int

@@ -176,6 +176,15 @@ class LedgerCheck:
 
     problem : str or None
         What is wrong, at the first place where something is.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.audit import DeletionQueue, verify_ledger
+    >>> queue = DeletionQueue(":memory:")
+    >>> _ = queue.submit(users=[0])
+    >>> check = verify_ledger(queue.store)
+    >>> check.valid, check.n_entries
+    (True, 1)
     """
 
     valid: bool

@@ -34,6 +34,12 @@ class Message:
 
     fields : dict
         What the body says; not shown.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.audit.opendsr import Message
+    >>> Message(b"{}", {}, {})
+    <Message of 2 bytes>
     """
 
     body: bytes

@@ -38,6 +38,12 @@ class Identity:
 
     identity_format : {"raw", "sha1", "md5", "sha256"}
         Which of them.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.audit.opendsr import Identity
+    >>> Identity("email", "al@example.org").identity_format
+    'raw'
     """
 
     identity_type: str
@@ -77,6 +83,19 @@ class Request:
 
     body : bytes
         The whole request as it came, for `respond`; not shown. Never log it.
+
+    Examples
+    --------
+    >>> import datetime
+    >>> from sklearn_unlearn.audit.opendsr import Identity, Request
+    >>> Request(
+    ...     "gdpr",
+    ...     "a7551968-d5d6-44b2-9831-815ac9017798",
+    ...     "erasure",
+    ...     datetime.datetime(2018, 10, 2, tzinfo=datetime.timezone.utc),
+    ...     (Identity("email", "al@example.org"),),
+    ... )
+    <Request of type erasure under gdpr with 1 identities>
     """
 
     regulation: str

@@ -41,6 +41,14 @@ class RequestStatus:
 
     overdue : bool
         Whether the request is open after its deadline.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.audit import DeletionQueue
+    >>> queue = DeletionQueue(":memory:")
+    >>> status = queue.submit(users=[0], request_id="ticket-1")
+    >>> status.status, status.overdue
+    ('pending', False)
     """
 
     request_id: str

@@ -48,6 +48,19 @@ class ReplayReport:
 
     seconds : float
         Wall-clock time.
+
+    Examples
+    --------
+    >>> import copy
+    >>> from sklearn_unlearn import ItemKNN
+    >>> from sklearn_unlearn.audit import DeletionService, generate_key, replay
+    >>> model = ItemKNN(2).fit([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    >>> backup, key = copy.deepcopy(model), generate_key()
+    >>> service = DeletionService(model, ":memory:", key=key)
+    >>> _ = service.submit(users=[0]), service.flush()
+    >>> report = replay(backup, service.store, key=key)
+    >>> report.n_records, report.n_interactions
+    (1, 2)
     """
 
     n_records: int

@@ -34,6 +34,19 @@ class Residue:
 
     offset : int
         Byte in an array or a file, character of a text, or number of a stored cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.audit import audit_residue, make_probe
+    >>> X = np.random.default_rng(0).random((40, 30)) < 0.3
+    >>> model = ALS(8, random_state=0).fit(X)
+    >>> exported = model.user_factors_.copy()
+    >>> probe = make_probe(model, {"users": [7]})
+    >>> residue = audit_residue({"index": exported}, probe).findings[0]
+    >>> residue.kind
+    'factors'
     """
 
     place: str
@@ -64,6 +77,18 @@ class ResidueReport:
 
     unsearchable : dict of str to int
         How much could not be searched for, by kind; see `make_probe`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.audit import audit_residue, make_probe
+    >>> X = np.random.default_rng(0).random((40, 30)) < 0.3
+    >>> model = ALS(8, random_state=0).fit(X)
+    >>> probe = make_probe(model, {"users": [7]})
+    >>> report = audit_residue(model.forget(users=[7]), probe)
+    >>> report.count
+    0
     """
 
     findings: tuple[Residue, ...]

@@ -50,6 +50,15 @@ class ResidueProbe:
     unsearchable : dict of str to int
         How much of each kind is too short, or not different enough from what stays, to be told from
         it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.audit import make_probe
+    >>> X = np.random.default_rng(0).random((40, 30)) < 0.3
+    >>> make_probe(ALS(8, random_state=0).fit(X), {"users": [7]})
+    <ResidueProbe of 5 patterns and 9 interactions>
     """
 
     def __init__(

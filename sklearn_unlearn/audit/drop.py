@@ -97,6 +97,13 @@ class DropList:
 
     hashes : tuple of bytes
         The SHA-256 digest for each; not shown.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from sklearn_unlearn.audit.drop import DropList
+    >>> DropList("Email", ("1",), (hashlib.sha256(b"al@example.org").digest(),))
+    <DropList 'Email' of 1 work items>
     """
 
     kind: str
@@ -120,6 +127,12 @@ class DropMatches:
     ----------
     by_work_item : dict of str to tuple of id
         Your ids for each work item; not shown.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.audit.drop import DropMatches
+    >>> DropMatches({"1": (4711,), "2": ()}).ids
+    [4711]
     """
 
     by_work_item: Mapping[str, tuple[Hashable, ...]]

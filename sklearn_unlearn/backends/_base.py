@@ -36,7 +36,14 @@ Array = Any  # an array of the backend: numpy.ndarray, or torch.Tensor
 
 
 class DeviceMemoryError(MemoryError):
-    """The memory of a device did not suffice."""
+    """The memory of a device did not suffice.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.backends import DeviceMemoryError
+    >>> issubclass(DeviceMemoryError, MemoryError)
+    True
+    """
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,14 @@ class Pattern:
 
     shape : tuple of int
         ``(n_users, n_items)``.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.backends import Pattern
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> pattern = Pattern.from_interactions(Interactions.from_matrix([[1, 0, 1], [0, 1, 0]]))
+    >>> pattern.shape, pattern.indices.tolist()
+    ((2, 3), [0, 2, 1])
     """
 
     indptr: NDArray[Any]
@@ -183,6 +198,14 @@ class RowCells:
 
     weights, pulls : ndarray of float64, shape (n_cells,)
         w and v.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import RowCells
+    >>> cells = RowCells(np.array([0, 1]), np.array([2]), np.ones(1), np.ones(1))
+    >>> len(cells.columns)
+    1
     """
 
     indptr: NDArray[Any]
@@ -201,6 +224,12 @@ class Backend(Protocol):
 
     ``weights`` and other per-interaction arrays are in row-major order of the pattern. With
     ``transpose=True`` the pattern is read item by item: the result has one row an item.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.backends import get_backend
+    >>> get_backend("cpu").name
+    'scipy'
     """
 
     name: str

@@ -23,7 +23,14 @@ Floats = NDArray[Any]
 
 
 class Certificate(ABC):
-    """The convex problem behind an objective of factors."""
+    """The convex problem behind an objective of factors.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.certificates import Certificate, LossCertificate, WeightedCertificate
+    >>> all(issubclass(one, Certificate) for one in (LossCertificate, WeightedCertificate))
+    True
+    """
 
     # Whether the residual operator is symmetric, and theta certified by its lowest eigenvalue.
     is_symmetric: ClassVar[bool] = False
@@ -84,7 +91,21 @@ class PlainFactors(Certificate):
 
 
 class Certifiable(Protocol):
-    """An objective of factors, as far as its certificate is concerned."""
+    """An objective of factors, as far as its certificate is concerned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> objective.has_gauge, objective.row_penalties
+    (True, array([0.5, 0.5, 0.5, 0.5, 0.5]))
+    """
 
     stops_at_saddles: ClassVar[bool]
 

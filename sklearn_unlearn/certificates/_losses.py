@@ -27,6 +27,15 @@ class LossCertificate(PlainFactors):
     ----------
     objective : PointwiseObjective or PairwiseObjective
         J.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import MatrixFactorization
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = make_interactions(60, 40, random_state=0)
+    >>> model = MatrixFactorization(8, random_state=0).fit(X)
+    >>> model.certify().certified
+    True
     """
 
     objective: Any

@@ -47,6 +47,15 @@ class PropagatedCertificate(Certificate):
 
     inner : Certificate
         Of the losses alone, under a penalty of 1.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import LightGCN
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = make_interactions(60, 40, feedback="implicit", random_state=0)
+    >>> model = LightGCN(16, loss="weighted", regularization=8.0, random_state=0).fit(X)
+    >>> model.certify().certified
+    True
     """
 
     objective: Any

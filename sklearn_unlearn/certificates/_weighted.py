@@ -34,6 +34,14 @@ class WeightedCertificate(PlainFactors):
     ----------
     objective : WeightedObjective
         J.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = make_interactions(60, 40, feedback="implicit", random_state=0)
+    >>> ALS(16, regularization=20.0, alpha=5.0, random_state=0).fit(X).certify().certified
+    True
     """
 
     objective: Any

@@ -88,6 +88,20 @@ class ForgetProblem:
     added : ndarray of int, default=()
         Positions in `retained` of what is to be learned. An interaction whose value changes is
         forgotten and learned.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import MatrixFactorization
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = make_interactions(60, 40, random_state=0)
+    >>> from sklearn_unlearn.influence import InfluenceUnlearner
+    >>> class Printing(InfluenceUnlearner):
+    ...     def unlearn(self, problem):
+    ...         print(problem.positions.shape, problem.theta.shape)
+    ...         return super().unlearn(problem)
+    >>> model = MatrixFactorization(8, unlearner=Printing(), random_state=0).fit(X)
+    >>> _ = model.forget(users=[7])
+    (18,) (100, 2)
     """
 
     before: Interactions
@@ -257,6 +271,21 @@ class ForgetOutcome:
 
     sums : tuple of ndarray, default=()
         ``objective.sums(theta)`` where the strategy kept them up to date.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import MatrixFactorization
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> X = make_interactions(60, 40, random_state=0)
+    >>> from sklearn_unlearn.influence import InfluenceUnlearner
+    >>> class Printing(InfluenceUnlearner):
+    ...     def unlearn(self, problem):
+    ...         outcome = super().unlearn(problem)
+    ...         print(outcome.method, outcome.guarantee, outcome.converged)
+    ...         return outcome
+    >>> model = MatrixFactorization(8, unlearner=Printing(), random_state=0).fit(X)
+    >>> _ = model.forget(users=[7])
+    influence residual-bounded True
     """
 
     theta: Floats
@@ -297,7 +326,14 @@ def check_outcome(outcome: Any, strategy: Any, shape: tuple[int, ...]) -> Forget
 
 
 class Unlearner(Protocol):
-    """A strategy: pure, it changes neither model nor problem."""
+    """A strategy: pure, it changes neither model nor problem.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner
+    >>> all(hasattr(one, "unlearn") for one in (InfluenceUnlearner(), RefitUnlearner()))
+    True
+    """
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Solve a forget problem."""

@@ -171,6 +171,19 @@ class SeedTestResult:
     ----------
     verdict : str
         "indistinguishable", "this request cannot be seen" or "distinguishable by ...".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn import ALS
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> from sklearn_unlearn.metrics import seed_test
+    >>> X = abs(make_interactions(40, 30, n_interactions=300, random_state=0))
+    >>> model = ALS(4, alpha=10.0, regularization=2.0, n_sweeps=3, max_iter=0)
+    >>> pairs = np.argwhere(X.toarray())[::20]
+    >>> result = seed_test(model, X, pairs, n_seeds=10, forget=lambda model, request: model)
+    >>> result.verdict.split()[0]
+    'distinguishable'
     """
 
     groups: dict[str, SeedGroup] = field(repr=False)

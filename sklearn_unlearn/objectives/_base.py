@@ -41,6 +41,12 @@ class Layout:
 
     fit_bias : bool
         Whether the two bias columns are there.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.objectives import Layout
+    >>> Layout(n_users=3, n_items=2, n_factors=4, fit_bias=True).shape
+    (5, 6)
     """
 
     n_users: int
@@ -97,6 +103,20 @@ class Evaluation(ABC):
     """An objective at one point: what was computed for the value serves the Hessian too.
 
     Tables and gradients are arrays of the objective's backend; the objective itself speaks NumPy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> point = objective.at(np.zeros((5, 1)))
+    >>> point.value
+    6.0
     """
 
     theta: Array
@@ -125,7 +145,22 @@ class Evaluation(ABC):
 
 
 class RowSolver(Protocol):
-    """Solves rows of one side while the other stays: each is a small problem of its own."""
+    """Solves rows of one side while the other stays: each is a small problem of its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> solver = objective.row_solver()
+    >>> hasattr(solver, "sweep")
+    True
+    """
 
     # Inner steps that a row is worth in a sweep over all: the next one moves its problem anyway.
     steps_of_a_sweep: ClassVar[int | None]
@@ -144,7 +179,21 @@ class RowSolver(Protocol):
 
 
 class Objective(ABC):
-    """A function of theta that is pure and immutable."""
+    """A function of theta that is pure and immutable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> objective.value(np.zeros((5, 1)))
+    6.0
+    """
 
     layout: Layout
     # Whether the gradient of a row depends on the row and its neighbours alone.
@@ -272,7 +321,14 @@ class Objective(ABC):
 
 
 class FactorObjective(Objective):
-    """An objective of factors and biases: what the start of a fit and a certificate ask beside."""
+    """An objective of factors and biases: what the start of a fit and a certificate ask beside.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.objectives import FactorObjective, WeightedObjective
+    >>> issubclass(WeightedObjective, FactorObjective)
+    True
+    """
 
     backend: Backend
 

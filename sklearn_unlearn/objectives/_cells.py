@@ -51,7 +51,22 @@ class Cells(Protocol):
 
 
 class SparseObjective(FactorObjective):
-    """What follows from pattern, layout and ridge alone, whatever a cell costs."""
+    """What follows from pattern, layout and ridge alone, whatever a cell costs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import PointwiseObjective, SparseObjective
+    >>> data = Interactions.from_matrix([[1, 0, -1], [0, 1, 0]])
+    >>> objective = PointwiseObjective.from_interactions(
+    ...     data, loss="logistic", n_factors=1, regularization=0.5, bias_regularization=1.0,
+    ...     fit_bias=False, global_mean=False, backend=ScipyBackend(),
+    ... )
+    >>> isinstance(objective, SparseObjective)
+    True
+    """
 
     pattern: Pattern
     layout: Layout
@@ -118,7 +133,14 @@ class SparseObjective(FactorObjective):
 
 
 class LossObjective(SparseObjective):
-    """One loss for all terms, each a score or a difference of scores."""
+    """One loss for all terms, each a score or a difference of scores.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.objectives import LossObjective, PairwiseObjective, PointwiseObjective
+    >>> all(issubclass(one, LossObjective) for one in (PairwiseObjective, PointwiseObjective))
+    True
+    """
 
     targets: Floats
     loss: Loss
@@ -240,6 +262,17 @@ class Restriction:
 
     frozen_rows : ndarray of int
         Rows of the smaller table that do not move.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import Pattern
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import Layout, restrict_pattern
+    >>> pattern = Pattern.from_interactions(Interactions.from_matrix([[1, 0, 1], [0, 1, 0]]))
+    >>> restriction = restrict_pattern(pattern, Layout(2, 3, 1, False), np.array([0]))
+    >>> len(restriction.cells)
+    2
     """
 
     pattern: Pattern
@@ -305,6 +338,15 @@ class Ridge:
 
     row_weights : ndarray, shape (n_users + n_items,), or None, default=None
         Multiple of each row; None is 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.objectives import Layout, Ridge
+    >>> layout = Layout(n_users=1, n_items=1, n_factors=2, fit_bias=False)
+    >>> Ridge(0.5, (1.0, 4.0)).times(np.ones(layout.shape), layout)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
     """
 
     factors: float

@@ -29,7 +29,14 @@ Floats = NDArray[Any]
 
 
 class Loss(Protocol):
-    """What an objective and a certificate ask of a loss."""
+    """What an objective and a certificate ask of a loss.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.objectives import LOSSES
+    >>> sorted(LOSSES)
+    ['logistic', 'squared']
+    """
 
     name: str
     is_curved: bool  # whether the curvature changes with the score
@@ -60,7 +67,15 @@ class Loss(Protocol):
 
 
 class SquaredLoss:
-    """Half the squared error of a rating."""
+    """Half the squared error of a rating.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.objectives import SquaredLoss
+    >>> SquaredLoss().value(np.array([3.0, 5.0]), np.array([4.0, 5.0]))
+    array([0.5, 0. ])
+    """
 
     name = "squared"
     is_curved = False
@@ -99,7 +114,15 @@ class SquaredLoss:
 
 
 class LogisticLoss:
-    """Negative log-likelihood of a label, 1 for a positive value and 0 for a negative one."""
+    """Negative log-likelihood of a label, 1 for a positive value and 0 for a negative one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.objectives import LogisticLoss
+    >>> LogisticLoss().derivatives(np.array([0.0]), np.array([1.0]))
+    (array([-0.5]), array([0.25]))
+    """
 
     name = "logistic"
     is_curved = True

@@ -78,6 +78,20 @@ class PairwiseObjective(LossObjective):
 
     origin : Origin or None, default=None
         Where the table was taken from: what is drawn depends on positions there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import PairwiseObjective
+    >>> objective = PairwiseObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 1], [0, 1, 0]]), n_factors=1, n_negatives=2,
+    ...     regularization=0.5, bias_regularization=1.0, fit_bias=False, seed=0,
+    ...     backend=ScipyBackend(),
+    ... )
+    >>> objective.gradient(np.zeros((5, 1))).shape
+    (5, 1)
     """
 
     pattern: GroupedPattern

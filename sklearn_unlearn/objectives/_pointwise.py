@@ -76,6 +76,20 @@ class PointwiseObjective(LossObjective):
 
     frozen_rows : ndarray of int, or None, default=None
         Rows that do not move: derivatives are zero there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import PointwiseObjective
+    >>> data = Interactions.from_matrix([[1, 0, -1], [0, 1, 0]])
+    >>> objective = PointwiseObjective.from_interactions(
+    ...     data, loss="logistic", n_factors=1, regularization=0.5, bias_regularization=1.0,
+    ...     fit_bias=False, global_mean=False, backend=ScipyBackend(),
+    ... )
+    >>> round(float(objective.value(np.zeros((5, 1)))), 4)    # three cells of log(2)
+    2.0794
     """
 
     pattern: Pattern

@@ -73,6 +73,12 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
 
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
     the global mean instead of taking it from the data.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.recommenders import ALS, BPR, FactorModel, LightGCN
+    >>> all(issubclass(one, FactorModel) for one in (ALS, BPR, LightGCN))
+    True
     """
 
     # Whether another program trained it: then it is hardly ever at an optimum, which is expected,

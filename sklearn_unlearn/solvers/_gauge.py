@@ -37,7 +37,22 @@ Floats = NDArray[Any]
 
 
 class LocalModel(Protocol):
-    """What a Newton step needs of an objective at one point, in the arrays of its backend."""
+    """What a Newton step needs of an objective at one point, in the arrays of its backend.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> point = objective.at(np.ones((5, 1)))
+    >>> point.hessian_product(np.ones((5, 1))).shape
+    (5, 1)
+    """
 
     theta: Array
 
@@ -72,6 +87,15 @@ class HorizontalProjector:
 
     n_factors : int
         Latent columns; the others do not rotate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.solvers import HorizontalProjector
+    >>> theta = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    >>> rotation = theta @ np.array([[0.0, 1.0], [-1.0, 0.0]])
+    >>> bool(np.allclose(HorizontalProjector(theta, 2)(rotation), 0))
+    True
     """
 
     def __init__(self, theta: Array, n_factors: int) -> None:
@@ -122,6 +146,23 @@ class GaugeFixedHessian(LinearOperator):
     ----------
     n_products : int
         Hessian-vector products so far: the unit in which solves are compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> from sklearn_unlearn.solvers import GaugeFixedHessian, HorizontalProjector
+    >>> theta = np.ones((5, 1))
+    >>> point = objective.at(theta)
+    >>> hessian = GaugeFixedHessian(point, HorizontalProjector(theta, 1), point.hessian_diagonal())
+    >>> hessian.shape
+    (5, 5)
     """
 
     def __init__(

@@ -42,7 +42,14 @@ Preconditioner = Callable[[Array], Array]
 
 
 class Status(Enum):
-    """How a solve ended; the value says what to do about it."""
+    """How a solve ended; the value says what to do about it.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.solvers import Status
+    >>> Status.CONVERGED.value
+    'the residual met the tolerance'
+    """
 
     CONVERGED = "the residual met the tolerance"
     BOUNDARY = "the step ended at the edge of the trust region: take it and solve again"
@@ -82,6 +89,12 @@ class Solution:
     shorter : tuple of Solution, default=()
         Solutions of the same solve in smaller trust regions, the largest first: what a rejected
         step is followed by, without another product.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.solvers import Solution, Status
+    >>> Solution(0.0, Status.CONVERGED, n_iter=3, residual_norm=0.0, decrease=0.0).status.name
+    'CONVERGED'
     """
 
     value: Array

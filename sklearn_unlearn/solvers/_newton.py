@@ -83,6 +83,12 @@ class NewtonSettings:
     max_products : float, default=inf
         Passes over the interactions at most: a Hessian product is one, the value and gradient of
         a trial are two.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.solvers import NewtonSettings
+    >>> NewtonSettings(max_steps=10).solver
+    'trust-ncg'
     """
 
     max_steps: int = 100
@@ -131,6 +137,21 @@ class NewtonResult:
 
     n_passes : float, default=0.0
         Passes over the interactions, as `NewtonSettings.max_products` counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.backends import ScipyBackend
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> from sklearn_unlearn.objectives import WeightedObjective
+    >>> objective = WeightedObjective.from_interactions(
+    ...     Interactions.from_matrix([[1, 0, 3], [0, 2, 0]]),
+    ...     n_factors=1, regularization=0.5, alpha=2.0, backend=ScipyBackend(),
+    ... )
+    >>> from sklearn_unlearn.solvers import newton
+    >>> result = newton(objective, np.ones((5, 1)), gtol=1e-6)
+    >>> result.converged, result.gradient_norm[1] <= 1e-6
+    (True, True)
     """
 
     theta: Floats

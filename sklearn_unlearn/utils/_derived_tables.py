@@ -39,6 +39,12 @@ class Origin(NamedTuple):
 
     n_items : int
         Items of the whole table.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.interactions import Origin
+    >>> Origin([0, 1], [2, 0], 3).n_items
+    3
     """
 
     users: NDArray[np.int64]

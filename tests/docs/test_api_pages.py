@@ -64,3 +64,17 @@ def test_every_page_is_reached_from_the_index():
     toctree = (API / "index.md").read_text(encoding="utf-8").split("{toctree}")[1]
     pages = {page.stem for page in API.glob("*.md")} - {"index"}
     assert set(re.findall(r"^(\w+)$", toctree, re.M)) == pages
+
+
+CLASSES = [entry for entry in LISTED if inspect.isclass(thing(*entry))]
+
+
+@pytest.mark.parametrize(("module", "name"), CLASSES, ids=map(".".join, CLASSES))
+def test_every_class_has_a_summary_and_an_example(module, name):
+    text = inspect.getdoc(thing(module, name)) or ""
+    assert text.split("\n")[0].endswith(".")
+    assert ">>> " in text or is_shown_elsewhere(thing(module, name))
+
+
+def is_shown_elsewhere(cls):
+    return not cls.__module__.startswith("sklearn_unlearn")  # scikit-learn's, offered again

@@ -47,6 +47,13 @@ class Problem:
 
     implicit : bool, default=False
         Whether the data say only what was observed: all values are 1.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.benchmarks import load_problem
+    >>> problem = load_problem("synthetic-50")
+    >>> problem.name, problem.implicit
+    ('synthetic-50', False)
     """
 
     name: str

@@ -41,6 +41,14 @@ class Request:
 
     X : csr_array
         The data before; read only.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.benchmarks import make_request
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> request = make_request("pair", make_interactions(60, 40, random_state=0))
+    >>> request.name, len(request.positions)
+    ('pair', 1)
     """
 
     name: str

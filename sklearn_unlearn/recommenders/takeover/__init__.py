@@ -11,4 +11,16 @@ __all__ = ["TakeOverMixin", "refuse", "taken_over"]
 
 
 class TakeOverMixin(ImplicitMixin, FactorsMixin, IrspackMixin, LensKitMixin, SparkMixin):
-    """Mixin of `ALS`: into it and out of it with a model that is fitted already."""
+    """Mixin of `ALS`: into it and out of it with a model that is fitted already.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn import ALS
+    >>> rng = np.random.default_rng(0)
+    >>> X = (rng.random((30, 20)) < 0.3).astype(float)
+    >>> users, items = rng.random((30, 4)), rng.random((20, 4))
+    >>> model = ALS.from_factors(users, items, X, regularization=5.0, alpha=10.0)
+    >>> model.converged_
+    False
+    """
