@@ -46,10 +46,10 @@ class PolynomialFilter(ClosedFormModel):
         K, the degree of the polynomial that interpolates the plateau, at :math:`K + 1` Chebyshev
         nodes. Other filters have a degree of their own.
 
-    flatness : float, default=10.0
+    flatness : float, default=1.25
         :math:`\phi` of the plateau: 1 makes it a straight line.
 
-    beta : float, default=0.5
+    beta : float, default=0.3
         Power of the sums of the items: above 0 popular items have higher scores.
 
     filter : {"plateau", "linear", "quadratic", "cubic"} or sequence of float, default="plateau"
@@ -119,8 +119,8 @@ class PolynomialFilter(ClosedFormModel):
     def __init__(
         self,
         order: int = 8,
-        flatness: float = 10.0,
-        beta: float = 0.5,
+        flatness: float = 1.25,
+        beta: float = 0.3,
         *,
         filter: str | Sequence[float] = "plateau",
         n_jobs: int | None = None,

@@ -195,7 +195,7 @@ def test_a_thousand_requests_end_at_the_refit_bit_for_bit(data):
             for name in ("_user_sums", "_item_sums"):
                 assert_array_equal(getattr(model, name), getattr(refit, name))
             assert_array_equal(model.decision_function(big), refit.decision_function(big))
-    expected = twin(rest, 5, 10.0, 0.5, weights)
+    expected = twin(rest, *parameters(model), weights)
     assert_allclose(model._score_users(np.arange(500)), expected, rtol=0, atol=1e-12)
     assert model.forget_report_.guarantee == "exact"
     assert rest.any()
