@@ -24,6 +24,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -72,6 +73,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-unlearn"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/logo.svg"
 html_js_files = ["versions.js"]
 html_search_scorer = str(HERE / "_ext/scorer.js")
 html_show_sourcelink = False
@@ -82,7 +84,11 @@ html_context = {
     "versions": json.loads((HERE / "_static/versions.json").read_text("utf-8")),
 }
 html_theme_options = {
-    "logo": {"text": "sklearn-unlearn"},
+    "logo": {
+        "text": "sklearn-unlearn",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+    },
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "navbar_end": ["versions", "theme-switcher", "navbar-icon-links"],
