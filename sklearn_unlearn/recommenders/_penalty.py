@@ -17,6 +17,9 @@ __all__ = ["PenaltyChoice"]
 
 # Penalties that are chosen from data, a decade: a step is 12 %, which no list of items feels.
 _PER_DECADE = 20
+# Share of the largest penalty below which fits took long on the sets that we measured. Averages
+# over the layers of a graph smooth too, so that it is smaller there.
+_SLOW = 0.05
 # Where there is nothing to explain, every penalty leaves no factor.
 _ANY = 1.0
 
@@ -27,6 +30,7 @@ class PenaltyChoice:
     regularization: Any  # a positive number, or "auto"
     regularization_share: float
     regularization_: float
+    verbose: int
 
     def regularization_max(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
         r"""Return the least penalty that leaves no factor.
@@ -36,8 +40,7 @@ class PenaltyChoice:
         with R the matrix of the slopes of the losses in the scores at zero factors, biases at their
         optimum, and :math:`\Lambda` the multiples of the penalty that rows have
         (`frequency_scaling`, weights). At it and above, a fit has the rank 0; below, it has a
-        factor. For `ALS` it is `alpha` times the largest singular value of X. The penalty of best
-        recommendations is a tenth to a fifth of it on the sets that we measured.
+        factor. For `ALS` it is `alpha` times the largest singular value of X.
 
         Parameters
         ----------
@@ -88,10 +91,22 @@ class PenaltyChoice:
             return _largest(model, data)
 
     def _chosen_penalty(self, data: Interactions) -> float:
-        """Penalty of a fit on some data."""
-        if not isinstance(self.regularization, str):
+        """Penalty of a fit on some data; with ``verbose``, say how strong it is."""
+        chosen = isinstance(self.regularization, str)
+        if not (chosen or self.verbose):
             return float(self.regularization)
-        return _rounded(self.regularization_share * _largest(self, data)) or _ANY
+        largest = _largest(self, data)
+        if chosen:
+            penalty = _rounded(self.regularization_share * largest) or _ANY
+        else:
+            penalty = float(self.regularization)
+        if self.verbose and largest > 0:
+            share = penalty / largest
+            slow = (
+                "; so small a share asks for many columns and many steps" if share < _SLOW else ""
+            )
+            print(f"[{type(self).__name__}] penalty {penalty:g}: {share:.2g} of the largest{slow}")
+        return penalty
 
 
 def _largest(model: Any, data: Interactions) -> float:

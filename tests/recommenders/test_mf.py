@@ -254,7 +254,8 @@ def test_factors_of_a_fit_are_canonical():
 # -- scikit-learn's surface ------------------------------------------------------------------------
 def test_verbose_prints_a_line_a_step(capsys):
     model = fitted(verbose=1)
-    lines = capsys.readouterr().out.splitlines()
+    penalty, *lines = capsys.readouterr().out.splitlines()
+    assert penalty.startswith("[MatrixFactorization] penalty ")
     assert len(lines) >= model.n_iter_
     assert lines[-1].startswith(f"[MatrixFactorization] step {model.n_iter_}: objective ")
     values = [float(line.split("objective ")[1].split(",")[0]) for line in lines]

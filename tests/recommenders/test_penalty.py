@@ -178,3 +178,17 @@ def test_what_wraps_a_model_keeps_its_penalty():
     penalty = model.estimator_.regularization_
     model.forget(users=np.arange(25))
     assert model.estimator_.regularization_ == penalty
+
+
+def test_verbose_says_how_strong_a_penalty_is_and_that_a_weak_one_is_slow(capsys):
+    largest = ALS(alpha=5.0).regularization_max(CLICKS)
+    for share, slow in ((0.02, True), (0.4, False)):
+        settings = {"regularization": share * largest, "alpha": 5.0, "verbose": 1}
+        ALS(2, **settings, max_iter=0, random_state=0).fit(CLICKS)
+        first = capsys.readouterr().out.splitlines()[0]
+        assert first.startswith(f"[ALS] penalty {share * largest:g}: {share} of the largest")
+        assert ("many columns" in first) == slow
+    ALS(2, regularization="auto", regularization_share=0.3, verbose=1).fit(CLICKS)
+    assert " of the largest" in capsys.readouterr().out
+    ALS(2, regularization=50.0, random_state=0).fit(CLICKS)
+    assert not capsys.readouterr().out
