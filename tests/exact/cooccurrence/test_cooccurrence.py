@@ -300,7 +300,7 @@ def test_a_list_that_loses_its_place_is_made_again(similarity, monkeypatch):
     rank = _cooccurrence._rank
     monkeypatch.setattr(_cooccurrence, "_rank", lambda *args: made.append(0) or rank(*args))
     data = Interactions.from_matrix(table(3, (60, 30), binary=False))
-    rule, rng = Rule(similarity), np.random.default_rng(0)
+    rule, rng = Rule(similarity, alpha=0.2), np.random.default_rng(0)
     found = find_all(data, rule, 5, BACKEND)
     for _ in range(60):
         positions = rng.integers(0, data.n_interactions, 1)
