@@ -56,9 +56,9 @@ class ItemKNN(ClosedFormModel):
     n_neighbors : int, default=20
         Length of the list :math:`N(i)`. The item itself counts as one of its neighbours.
 
-    similarity : {"cosine", "tfidf", "bm25", "asymmetric_cosine", "rp3beta", "turbo", "jaccard", \
-            "dice"}, default="cosine"
-        How items are compared.
+    similarity : str, default="cosine"
+        How items are compared: ``"cosine"``, ``"tfidf"``, ``"bm25"``, ``"asymmetric_cosine"``,
+        ``"rp3beta"``, ``"turbo"``, ``"jaccard"`` or ``"dice"``.
 
     k1 : float, default=1.2
         Saturation of repeated interactions under BM25; the others ignore it.
