@@ -44,6 +44,7 @@ html_math_renderer = "mathml"
 autosummary_generate = True
 autosummary_context = {"guide_pages_of": guide_pages_of()}
 toc_object_entries_show_parents = "hide"
+default_role = "py:obj"  # `forget` in a docstring is code, and a link where there is such a name
 autodoc_typehints = "none"  # numpydoc sections already say the types
 # Inherited scikit-learn methods link to pages that are not built here.
 numpydoc_show_class_members = False
