@@ -52,6 +52,17 @@ class InfluentialInteractions:
 
     n_products : int
         Hessian products that it took.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import MatrixFactorization
+    >>> from sklearn_unlearn.datasets import make_interactions
+    >>> from sklearn_unlearn.influence import find_influential
+    >>> X = make_interactions(60, 40, random_state=0)
+    >>> model = MatrixFactorization(8, regularization=3.0, random_state=0).fit(X)
+    >>> found = find_influential(model, [[3, 7]], k=5)
+    >>> found.pairs.shape, found.effects.shape, found.user_effects.shape
+    ((5, 2), (5,), (60,))
     """
 
     pairs: Ints
