@@ -32,6 +32,7 @@ extensions = [
     "landing_figure",
     "mathml",
     "no_mail",
+    "source_pages",
     "stale",
 ]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
