@@ -155,7 +155,10 @@ def _is_lost(request):
 
 # What sticks out of the window, and what a reader would see that is broken.
 _LOOK = """() => {
-  const root = document.documentElement, article = document.querySelector(".bd-article");
+  const root = document.documentElement;
+  // Blocks of code may hold LaTeX.
+  const text = [...document.querySelectorAll(".bd-article :is(p, li, td, dd)")]
+    .filter((one) => !one.querySelector("pre")).map((one) => one.innerText).join(" ");
   const shown = [...document.images].filter((one) => one.checkVisibility());
   const formulas = [...document.querySelectorAll("math")];
   return {
@@ -165,7 +168,7 @@ _LOOK = """() => {
       .length,
     formulas: formulas.length,
     errors: document.querySelectorAll("merror").length,
-    raw: /\\$\\$|\\\\\\(|\\\\frac|\\\\sum/.test(article ? article.innerText : ""),
+    raw: /\\$\\$|\\\\\\(|\\\\frac|\\\\sum/.test(text),
   };
 }"""
 
