@@ -64,11 +64,11 @@ WRONG_MATRICES = {
     "stored zeros": (sparse.csr_array(([0.0], ([0], [1])), shape=(4, 3)), "holds no interaction"),
     "no users": (np.zeros((0, 3)), r"0 sample\(s\) .* minimum of 1"),
     "no items": (np.zeros((3, 0)), r"0 feature\(s\) .* minimum of 1"),
-    "one dimension": (np.ones(3), "Expected 2D array, got 1D array"),
+    "one dimension": (np.ones(3), "has 1 dimension; expected a matrix"),
     "three dimensions": (np.ones((3, 2, 2)), "dim 3, while dim <= 2 is required"),
     "complex": (X + 1j, "Complex data not supported"),
     "sparse complex": (sparse.csr_array(X).astype(complex), "Complex data not supported"),
-    "text": (np.array([["a", "b"]], dtype=object), "could not convert string to float"),
+    "text": (np.array([["a", "b"]], dtype=object), "X holds text; expected a matrix"),
     "frame of ids": (
         pd.DataFrame({"user": ["ann"], "item": ["tea"]}),
         "with InteractionEncoder, first",
@@ -97,7 +97,7 @@ def test_fit_refuses_what_it_cannot_read_and_keeps_the_old_fit(model, name):
         (X[:, :-1], "X has 19 features, but MatrixFactorization is expecting 20"),
         (with_value(np.nan), "Input X contains NaN"),
         (with_value(-np.inf), "Input X contains infinity"),
-        (X[0], "Expected 2D array"),
+        (X[0], "has 1 dimension; expected a matrix"),
         (X + 1j, "Complex data not supported"),
     ],
 )

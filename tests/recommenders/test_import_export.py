@@ -494,7 +494,7 @@ WRONG_MATRICES = {
     "negative list": ((-X).tolist(), "Negative values"),
     "empty": (0 * X, r"shape \(60, 40\) holds no interaction; expected.* Pass the matrix"),
     "stored zeros": (0 * USER_ITEMS, r"shape \(60, 40\) holds no interaction"),
-    "row": (X[0], "Expected 2D array"),
+    "row": (X[0], "has 1 dimension; expected a matrix"),
 }
 
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import Binarizer
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_unlearn import ALS, MatrixFactorization, UnlearningRecommender
+from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization, UnlearningRecommender
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner
@@ -24,8 +24,7 @@ from sklearn_unlearn.metrics import remaining_gap
 from sklearn_unlearn.pipeline import RecommenderPipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.pruning import ImportancePruner
-from sklearn_unlearn.recommenders import _unlearning
-from sklearn_unlearn.recommenders._factor import _STRATEGIES
+from sklearn_unlearn.recommenders._strategies import STRATEGIES, names_of
 from sklearn_unlearn.utils._tags import get_forget_tags
 from sklearn_unlearn.utils.estimator_checks import parametrize_with_forget_checks
 
@@ -174,7 +173,8 @@ def test_nested_parameters(model):
 
 
 def test_known_names_are_those_of_the_models():
-    assert {None, *_unlearning._NAMES} == set(_STRATEGIES)
+    assert names_of(MatrixFactorization) == names_of(ALS) == list(STRATEGIES)
+    assert names_of(BPR) == names_of(LightGCN) == ["influence", "refit"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_known_names_are_those_of_the_models():
     [
         ("newton", ValueError, "unlearner is 'newton'; expected one of 'influence', 'sweep'"),
         (3, TypeError, "unlearner is 3; expected None, one of"),
-        (InfluenceUnlearner, TypeError, "or an object with `unlearn`. Pass for instance"),
+        (InfluenceUnlearner, TypeError, r"or an object with `unlearn`. Call it: unlearner="),
     ],
 )
 def test_bad_unlearner_is_refused_before_training(unlearner, error, message):
