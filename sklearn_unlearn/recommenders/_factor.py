@@ -199,6 +199,11 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
     @property
     def n_factors_(self) -> int:
         """Latent columns of the tables, those included that the penalty has emptied."""
+        if "item_factors_" not in vars(self):
+            raise AttributeError(
+                f"n_factors_ was read of a {type(self).__name__} without factors; expected a "
+                "fitted model. Call fit first."
+            )
         return int(vars(self)["item_factors_"].shape[1])
 
     # -- hooks of the mixins -----------------------------------------------------------------------

@@ -149,7 +149,7 @@ def test_pairs_serve_models_of_unknown_size():
 
     unsized = [Unsized(m) for m in matrices]
     assert remaining_gap(*unsized, pairs=pairs) == pytest.approx(naive_gap(*matrices, pairs))
-    with pytest.raises(ValueError, match="or pass pairs="):
+    with pytest.raises(ValueError, match=r"score matrix, or pairs\. Pass pairs="):
         remaining_gap(*unsized)
     # One source that knows the size is enough.
     assert remaining_gap(matrices[0], *unsized[1:]) == pytest.approx(remaining_gap(*matrices))

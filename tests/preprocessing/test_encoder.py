@@ -374,7 +374,7 @@ def test_zero_values_are_left_out_with_a_warning():
     ("events", "error", "match"),
     [
         ([("a", "x")], TypeError, "type list; expected a pandas.*np.array"),
-        ("ratings.csv", TypeError, "type str; expected a pandas.*Pass one"),
+        ("ratings.csv", TypeError, "type str; expected a pandas.*a file is read first"),
         (None, TypeError, "type NoneType; expected"),
         (sparse.eye_array(2, format="csr"), TypeError, "type csr_array; expected"),
         (pl.LazyFrame({"user": [1], "item": [1]}), TypeError, "type LazyFrame; expected.*collect"),

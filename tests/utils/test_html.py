@@ -152,4 +152,6 @@ def test_verbose_reports_the_steps_of_every_verb(kind, verb, capsys):
         "learn": lambda: model.learn([(0, int(np.flatnonzero(X[[0]].toarray()[0] == 0)[0]))]),
     }[verb]()
     lines = capsys.readouterr().out.splitlines()
+    if verb == "fit":  # says first how strong the penalty is
+        assert lines.pop(0).startswith(f"[{kind.__name__}] penalty 20: ")
     assert lines and all(line.startswith(f"[{kind.__name__}] step ") for line in lines)

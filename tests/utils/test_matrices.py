@@ -53,8 +53,9 @@ def test_entries_behind_the_last_row_do_not_count(index):
 
 
 def test_a_container_of_one_or_three_dimensions_is_no_matrix():
-    for shape in ((4,), (2, 2, 2)):
-        with pytest.raises(ValueError, match="expected two dimensions"):
+    said = {(4,): "X has 1 dimension; expected a matrix", (2, 2, 2): "expected two dimensions"}
+    for shape, message in said.items():
+        with pytest.raises(ValueError, match=message):
             ALS(2).fit(sparse.coo_array(np.ones(shape)))
 
 

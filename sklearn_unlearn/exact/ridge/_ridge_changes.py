@@ -153,29 +153,29 @@ def cheapest_change(loss: ChangedCells, max_rank: int) -> Change | None:
 
     Parameters
     ----------
-        loss : ChangedCells
-            What changes.
+    loss : ChangedCells
+        What changes.
 
-        max_rank : int
-            No change of a higher rank is wanted.
+    max_rank : int
+        No change of a higher rank is wanted.
 
     Returns
     -------
-        change : Change or None
-            None if the rank is too high.
+    change : Change or None
+        None if the rank is too high.
 
     Examples
     --------
-        >>> import numpy as np
-        >>> from sklearn_unlearn.exact.ridge._ridge_changes import ChangedCells, cheapest_change
-        >>> from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
-    from sklearn_unlearn.interactions import Interactions
-        >>> before = Interactions.from_matrix([[1, 1, 0], [1, 1, 0], [1, 2, 3]])
-        >>> def rank(*positions):
-        ...     loss = ChangedCells(before, before.remove(positions), np.array(positions))
-        ...     return cheapest_change(loss, 9).rank
-        >>> rank(0, 1), rank(0), rank(0, 2, 4), rank(1, 3)
-        (1, 2, 1, 2)
+    >>> import numpy as np
+    >>> from sklearn_unlearn.exact.ridge._ridge_changes import ChangedCells, cheapest_change
+    >>> from sklearn_unlearn.exact.ridge._ridge_terms import RidgeTerms
+    >>> from sklearn_unlearn.interactions import Interactions
+    >>> before = Interactions.from_matrix([[1, 1, 0], [1, 1, 0], [1, 2, 3]])
+    >>> def rank(*positions):
+    ...     loss = ChangedCells(before, before.remove(positions), np.array(positions))
+    ...     return cheapest_change(loss, 9).rank
+    >>> rank(0, 1), rank(0), rank(0, 2, 4), rank(1, 3)
+    (1, 2, 1, 2)
     """
     nothing, shared = np.zeros_like(loss.emptied), loss.emptied & (loss.n_lost > 1)
     partial = (loss.n_lost > 0) & ~loss.emptied
