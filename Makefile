@@ -66,7 +66,7 @@ coverage: $(DEV) ## share of the lines that the fast tests run, as a figure
 	@echo "coverage of the fast tests: $$($(BIN)/coverage report --format=total) %"
 
 test-slow: $(DEV) ## the tests marked slow
-	$(PYTEST) -n logical --maxprocesses 4 -m "slow and not network and not gpu" $(PYTEST_ARGS)
+	$(PYTEST) -n logical --maxprocesses 4 --dist loadgroup -m "slow and not network and not gpu" $(PYTEST_ARGS)
 
 lint: $(DEV) ## ruff, formatting, types
 	$(BIN)/ruff check .

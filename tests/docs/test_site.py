@@ -32,7 +32,8 @@ KINDS = {
     "changes": "changes/index",
     "search": "search",
 }
-pytestmark = pytest.mark.slow
+# One process builds the site, and tests it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
 
 
