@@ -248,4 +248,11 @@ def matching_ids(request: Request, table: Mapping[str, Mapping[str, Hashable]]) 
 
 
 def _digest(raw: str, form: str) -> str:
-    return hashlib.new(form, raw.encode("utf-8"), usedforsecurity=False).hexdigest()
+    try:
+        text = raw.encode("utf-8")
+    except UnicodeEncodeError:  # its own message would show the identity
+        raise ValueError(
+            "an identity of the table holds half of a surrogate pair; expected text that UTF-8 can "
+            "write. Repair it, or leave it out."
+        ) from None
+    return hashlib.new(form, text, usedforsecurity=False).hexdigest()

@@ -139,6 +139,12 @@ class DeletionQueue:
             Nothing has changed.
         StoreError
             If the store could not be written.
+
+        Notes
+        -----
+        Under the ``request_id`` of a request that has ended nothing is taken in, whatever it names:
+        what the first one named is erased, so that nobody can compare them. The status is that of
+        the first, "completed" or "cancelled".
         """
         if request is None:
             request = DeletionRequest(**fields)

@@ -104,6 +104,10 @@ class Scopes:
         lacks_categories = bool(request.categories) and self._categories is None
         return not lacks_categories and (request.before is None or self._event_times is not None)
 
+    def withheld_users(self, request: DeletionRequest) -> list[Any]:
+        """Return users to mask as a whole: nobody here can tell which of their items it names."""
+        return [] if self._categories is not None else [user for user, _ in request.categories]
+
     def named(self, request: DeletionRequest, names: Names) -> Named:
         """Return the ids that a request names, known to the model or not; not those of old events.
 

@@ -118,6 +118,10 @@ class ServedModel:
         requests = [self._request(row) for row in rows]
         covered = self._scopes.mask_all(requests, names)
         named = [self._scopes.named(one, names) for one in requests]
+        withheld = [user for one in requests for user in self._scopes.withheld_users(one)]
+        positions = names.users(withheld)
+        covered.append(Covered(users=positions[positions >= 0]))
+        named.append(Named(users=withheld))
         items = [read_id(unseal(self._key, row.payload, "mask", row.mark)) for row in taken]
         found = names.items(items)
         covered.append(Covered(items=found[found >= 0]))

@@ -323,7 +323,13 @@ def _digest(value: Any, kind: str | None) -> bytes:
         value = value.strip().lower()
     elif kind == "phone":
         value = "".join(one for one in value if "0" <= one <= "9")[-10:]
-    return hashlib.sha256(value.encode("utf-8")).digest()
+    try:
+        return hashlib.sha256(value.encode("utf-8")).digest()
+    except UnicodeEncodeError:  # its own message would show the identity
+        raise ValueError(
+            "an identity holds half of a surrogate pair; expected text that UTF-8 can write. "
+            "Repair the column, or leave the row out."
+        ) from None
 
 
 def match_drop(

@@ -24,6 +24,7 @@ from sklearn_unlearn.cli._options import (
     request_fields,
 )
 from sklearn_unlearn.cli._show import say, show, show_rows
+from sklearn_unlearn.cli._side_tables import CategoryFile, EventFile, side_tables
 from sklearn_unlearn.datasets import load_interactions
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
@@ -90,6 +91,8 @@ def recommend(
     store: Annotated[
         str | None, typer.Option(help="Leave out what is to be deleted, by this store.")
     ] = None,
+    categories: CategoryFile = None,
+    events: EventFile = None,
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +100,8 @@ def recommend(
     served: Any = load_model(model)
     users = [reader_of(served, None).user(one) for one in user]
     if store is not None:
-        served = DeletionService(served, store, model, key=key_of(key_file))
+        tables = side_tables(served, categories, events)
+        served = DeletionService(served, store, model, key=key_of(key_file), **tables)
     found = served.recommend(users=users, n_items=n_items)
     show_rows(_rows(found, users), ("user", "rank", "item", "score"), as_json)
 
@@ -145,9 +149,15 @@ def key(
     if not signing:
         _write_secret(file, generate_key() + "\n")
         return
-    pair = generate_signing_key()
+    pair, public = generate_signing_key(), file.with_name(file.name + ".pub")
+    for one in (file, public):  # both before either is written
+        if one.exists():
+            raise FileExistsError(
+                f"there is a file '{one}'; expected none, as a key that is written over is lost. "
+                "Name another file."
+            )
     _write_secret(file, signing_key_pem(pair))
-    file.with_name(file.name + ".pub").write_text(public_key_pem(pair), encoding="ascii")
+    public.write_text(public_key_pem(pair), encoding="ascii")
 
 
 def _write_secret(file: Path, text: str) -> None:

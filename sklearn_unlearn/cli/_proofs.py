@@ -109,7 +109,10 @@ def residue(
     pair: Pairs = None,
     as_json: Json = False,
 ) -> int:
-    """Search files for what a request should have left no trace of: exit code 1 if it did."""
+    """Search files for what a request should have left no trace of.
+
+    Exit code 1 if it did, or if nothing of it could be searched for.
+    """
     model = load_model(before)
     request = request_fields(reader_of(model, None), user, item, pair)
     if not request:
@@ -118,7 +121,7 @@ def residue(
     show(report.to_dict(), as_json)
     if not report.complete:
         say("not all of the request could be searched for, or not all files read: see above")
-    return NOT_VERIFIED if report.count else VERIFIED
+    return NOT_VERIFIED if report.count or not report.n_patterns else VERIFIED
 
 
 def _head(text: str) -> tuple[int, str]:

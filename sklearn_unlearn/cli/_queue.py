@@ -34,6 +34,7 @@ from sklearn_unlearn.cli._options import (
     request_fields,
 )
 from sklearn_unlearn.cli._show import say, show, show_rows
+from sklearn_unlearn.cli._side_tables import CategoryFile, EventFile, side_tables
 from sklearn_unlearn.utils._command import NOT_VERIFIED, VERIFIED
 
 __all__ = ["COMMANDS"]
@@ -61,6 +62,8 @@ def submit(
         str | None, typer.Option(help="Your reference; it stays in the ledger.")
     ] = None,
     regulation: Annotated[str, typer.Option(help="gdpr, ccpa or none: the deadline.")] = "gdpr",
+    categories: CategoryFile = None,
+    events: EventFile = None,
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
@@ -78,8 +81,16 @@ def submit(
             )
         known = served is not None or id_type is not None
         requests = list(read_requests(file, reader_of(served, id_type) if known else None))
-    with _queue(store, served, model, key_file) as queue:
-        show_rows(_listed(queue.submit_many(requests)), _STATUS, as_json)
+    tables = side_tables(served, categories, events)
+    with _queue(store, served, model, key_file, tables) as queue:
+        taken = queue.submit_many(requests)
+    show_rows(_listed(taken), _STATUS, as_json)
+    n_ended = sum(one.finished is not None for one in taken)
+    if n_ended:
+        say(
+            f"{n_ended} of {len(taken)} have the reference of a request that has ended: nothing "
+            "was taken in for them. Submit what is new under another reference"
+        )
 
 
 def status(
@@ -124,12 +135,15 @@ def flush(
     ] = None,
     signing_key: SigningKey = None,
     scope: Scope = "the model",
+    categories: CategoryFile = None,
+    events: EventFile = None,
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Forget all that is pending in one batch, and replace the snapshot."""
-    signer = signer_of(certificates, signing_key)
-    with DeletionService(load_model(model), store, model, key=key_of(key_file)) as service:
+    signer, found = signer_of(certificates, signing_key), load_model(model)
+    tables = side_tables(found, categories, events)
+    with DeletionService(found, store, model, key=key_of(key_file), **tables) as service:
         if dry_run:
             overdue = len(service.pending(overdue=True))
             show({**asdict(service.preview()), "n_overdue": overdue}, as_json)
@@ -172,11 +186,13 @@ def _regulation(text: str) -> str | None:
     return None if text == "none" else text
 
 
-def _queue(store: str, model: Any, path: Path | None, key_file: Path | None) -> DeletionQueue:
+def _queue(
+    store: str, model: Any, path: Path | None, key_file: Path | None, tables: dict[str, Any]
+) -> DeletionQueue:
     """Return the queue; with a model, that which checks requests by it."""
     if model is None:
         return DeletionQueue(store, key=key_of(key_file))
-    return DeletionService(model, store, path, key=key_of(key_file))
+    return DeletionService(model, store, path, key=key_of(key_file), **tables)
 
 
 def _listed(statuses: list[RequestStatus]) -> list[dict[str, Any]]:

@@ -195,3 +195,10 @@ def test_wrong_answers_are_refused(answers):
     with pytest.raises(DropError, match="answer 1 has"):
         answers_csv(answers)
     assert {drop.EXEMPTED, drop.DELETED, drop.OPTED_OUT, drop.NOT_FOUND} == {2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("kind", [None, "email"])
+def test_text_that_utf_8_cannot_write_is_refused_unseen(kind):
+    with pytest.raises(ValueError, match="half of a surrogate pair; expected") as caught:
+        drop_hash("al\ud800@example.org", kind)
+    assert "example" not in str(caught.value) and caught.value.__cause__ is None

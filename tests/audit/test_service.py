@@ -236,6 +236,17 @@ def test_requests_wait_for_a_service_that_can_resolve_them(url):
         same_as_refit(service._model, without(users=[3], pairs=[*gone, *map(tuple, old)]))
 
 
+def test_who_names_an_unknown_category_is_masked_whole(url):
+    with DeletionQueue(url, key=KEY) as queue:
+        queue.submit(categories=[(4, "horror")], request_id="cat")
+    with DeletionService(fitted(), url, key=KEY) as service:
+        assert (service.recommend(users=[4])[0] == -1).all()
+        assert (service.recommend(users=[5])[0] >= 0).any()
+        assert service.allowed([4, 5], [0, 0]).tolist() == [False, True]
+        service.cancel("cat")
+        assert (service.recommend(users=[4])[0] >= 0).any()
+
+
 def test_scopes_that_the_service_knows_nothing_for_are_refused(service):
     for fields in ({"categories": [(1, "horror")]}, {"before": date(2020, 1, 1)}):
         with pytest.raises(ValueError, match="the service knows no"):

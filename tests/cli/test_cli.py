@@ -54,6 +54,8 @@ def fitted(tmp_path_factory):
     (folder / "events.csv").write_text("\n".join(lines))
     assert main(["key", str(folder / "key")]) == 0
     assert main(["key", str(folder / "signer"), "--signing"]) == 0
+    (folder / "taken.pub").write_text("a public key that somebody needs")
+    (folder / "twice.csv").write_text("item,category\ni1,horror\ni1,comedy\n")
     arguments = [str(folder / "events.csv"), str(folder / "model.skops"), "--likes", "3"]
     assert main(["fit", *arguments, "--estimator", "EASE", "--params", "regularization=5.0"]) == 0
     return folder
@@ -110,7 +112,9 @@ def test_from_a_request_to_a_verified_certificate(shop):
         "another" in shop.json("ledger", shop.store, "--verify", "--head", other, code=1)["problem"]
     )
 
-    assert shop.json("residue", backup, shop.model, "--user", 142)["count"] == 0
+    # A number of three digits is all that a user is to a similarity: nothing to search for.
+    residue = shop.json("residue", backup, shop.model, "--user", 142, code=1)
+    assert (residue["count"], residue["n_patterns"]) == (0, 0)
     assert shop.json("replay", shop.store, backup)["n_interactions"] > 0
     assert digest_of(load(backup)) == digest_of(load(shop.model))
 
@@ -175,6 +179,15 @@ def test_requests_of_a_file_are_taken_in_together_or_not_at_all(shop):
     )
 
 
+def test_a_reference_that_has_ended_is_said(shop):
+    submit = "submit", shop.store, "--id-type", "int", "--request-id", "ticket-1", "--user"
+    assert "has ended" not in shop.run(*submit, 142).err
+    shop.flush()
+    told = shop.run(*submit, 143)
+    assert "1 of 1 have the reference of a request that has ended" in told.err
+    assert "completed" in told.out and shop.items_of(143, "--store", shop.store)
+
+
 def test_overdue_requests_have_an_exit_code(shop):
     key = (shop.folder / "key").read_text().strip()
     with DeletionQueue(shop.store, key=key) as queue:
@@ -185,6 +198,28 @@ def test_overdue_requests_have_an_exit_code(shop):
     assert len(shop.json("status", shop.store, "--overdue", code=1)) == 1
     shop.flush()
     assert shop.json("status", shop.store, "--overdue") == []
+
+
+def test_categories_and_ages_by_files(shop):
+    """Some requests cover what the tables say, and an unsaid category masks the whole user."""
+    events = [line.split(",") for line in (shop.folder / "events.csv").read_text().split()[1:]]
+    kinds, times = shop.folder / "kinds.csv", shop.folder / "times.csv"
+    rows = (f"i{item},{'horror' if item % 2 else 'comedy'}" for item in range(30))
+    kinds.write_text("\n".join(["item,category", *rows]))
+    rows = (f"{user},{item},{1000 if int(user) < 110 else 9_000_000}" for user, item, _ in events)
+    times.write_text("\n".join(["user,item,timestamp", *rows]))
+    tables = "--categories", kinds, "--events", times
+    before = load(shop.model).steps[-1][1]._interactions.n_interactions
+    shop.run("submit", shop.store, "--category", "142,horror", "--model", shop.model, *tables)
+    shop.run("submit", shop.store, "--before", "1970-01-02", "--model", shop.model, *tables)
+    assert shop.items_of(142, "--store", shop.store) == []
+    left = shop.items_of(142, "--store", shop.store, *tables)
+    assert left and all(int(item[1:]) % 2 == 0 for item in left)
+    told = shop.flush(*tables)
+    liked = [(int(user), int(item[1:])) for user, item, value in events if int(value) >= 3]
+    gone = sum(user < 110 or (user == 142 and item % 2 == 1) for user, item in liked)
+    assert told["n_requests"] == 2 and told["report"]["n_interactions"] == gone
+    assert load(shop.model).steps[-1][1]._interactions.n_interactions == before - gone
 
 
 def test_residue_of_a_file_that_was_not_rebuilt(shop, tmp_path):
@@ -214,6 +249,12 @@ REFUSED = [
     (["ledger", "{store}", "--verify", "--head", "7"], "--head is no number and hash"),
     (["verify", "{folder}/key", "--public-key", "{folder}/key"], "key"),
     (["key", "{folder}/key"], "exists"),
+    (["key", "{folder}/signer", "--signing"], "there is a file"),
+    (["key", "{folder}/taken", "--signing"], "there is a file"),
+    (["flush", "{store}", "{model}", "--categories", "{folder}/events.csv"], "has 3 columns"),
+    (["flush", "{store}", "{model}", "--categories", "{folder}/twice.csv"], "another category"),
+    (["flush", "{store}", "{model}", "--events", "{folder}/events.csv"], "has no times"),
+    (["submit", "{store}", "--id-type", "int", "--events", "x"], "without a model"),
     (["certify", "{store}", "{folder}"], "--signing-key was not given"),
     (["certify", "{store}", "{folder}/no", "--signing-key", "x"], "there is no folder"),
     (["nope"], "No such command"),
@@ -323,5 +364,5 @@ def test_a_file_of_requests_that_is_too_deep_is_bad_input(shop):
 
 
 def test_a_search_that_could_not_look_for_all_says_so(shop):
-    found = shop.run("residue", shop.model, shop.folder / "key", "--user", 142)
+    found = shop.run("residue", shop.model, shop.folder / "key", "--user", 142, code=1)
     assert "complete" in found.out and "not all of the request could be searched" in found.err
