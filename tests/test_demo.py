@@ -409,7 +409,7 @@ def test_python_in_the_text_runs(page, tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="unknown"):
         names["model"].recommend(users=[42])
     if "alone" in names:
-        assert not names["alone"].user_factors_[names["user"]].any()
+        assert not names["alone"].recommend(users=names["user"])[1].any()
         with pytest.raises(ValueError, match="unknown"):
             names["encoder"].encode_users([42])
 
