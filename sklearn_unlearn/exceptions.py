@@ -10,6 +10,7 @@ __all__ = [
     "KnownInteractionError",
     "NotConvergedWarning",
     "NotFiniteError",
+    "SlowFitWarning",
     "TooLargeError",
     "UnknownInteractionError",
 ]
@@ -95,6 +96,17 @@ class DataWarning(UserWarning):
     --------
     >>> from sklearn_unlearn.exceptions import DataWarning
     >>> issubclass(DataWarning, UserWarning)
+    True
+    """
+
+
+class SlowFitWarning(UserWarning):
+    """A fit begins that will take long, for a reason that a parameter can change.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn.exceptions import SlowFitWarning
+    >>> issubclass(SlowFitWarning, UserWarning)
     True
     """
 

@@ -114,6 +114,8 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         -----
         NotConvergedWarning
             If `max_iter` steps did not reach `tol`, or ended at a saddle point.
+        SlowFitWarning
+            If X is large, and the penalty below a hundredth of the largest that leaves a factor.
         """
         with restored_on_failure(self):
             with self._threads():
@@ -129,7 +131,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         data = self._check_training_data(X, sample_weight)
         seed = self._seed = draw_seed(self.random_state)  # objectives may draw from it as well
         with refusing_overflow(self):
-            self.regularization_ = self._chosen_penalty(data)
+            self.regularization_ = self._chosen_penalty(data, fitting=True)
             state, fault = compute(self, lambda model: model._train(data, seed), stacklevel=5)
         refuse_not_finite(self, self._computed(state))
         if fault and self.max_iter:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
+from sklearn_unlearn.exceptions import SlowFitWarning
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.optimizers import largest_penalty
 from sklearn_unlearn.recommenders._factor_state import Occupied
@@ -20,6 +22,8 @@ _PER_DECADE = 20
 # Share of the largest penalty below which fits took long on the sets that we measured. Averages
 # over the layers of a graph smooth too, so that it is smaller there.
 _SLOW = 0.05
+# A fit below this share is warned of, if it is large: interactions times columns.
+_FAR_TOO_SMALL, _LARGE = 0.01, 2_000_000
 # Where there is nothing to explain, every penalty leaves no factor.
 _ANY = 1.0
 
@@ -30,6 +34,9 @@ class PenaltyChoice:
     regularization: Any  # a positive number, or "auto"
     regularization_share: float
     regularization_: float
+    n_factors: Any  # a number of columns, or "auto"
+    max_factors: int
+    max_iter: int
     verbose: int
 
     def regularization_max(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
@@ -90,18 +97,29 @@ class PenaltyChoice:
         with model._threads():
             return _largest(model, data)
 
-    def _chosen_penalty(self, data: Interactions) -> float:
+    def _chosen_penalty(self, data: Interactions, *, fitting: bool = False) -> float:
         """Penalty of a fit on some data; with ``verbose``, say how strong it is."""
         chosen = isinstance(self.regularization, str)
-        if not (chosen or self.verbose):
+        columns = self.max_factors if isinstance(self.n_factors, str) else self.n_factors
+        long = fitting and self.max_iter and data.n_interactions * columns >= _LARGE
+        if not (chosen or self.verbose or long):
             return float(self.regularization)
         largest = _largest(self, data)
         if chosen:
             penalty = _rounded(self.regularization_share * largest) or _ANY
         else:
             penalty = float(self.regularization)
+        share = penalty / largest if largest > 0 else 1.0
+        if share < _FAR_TOO_SMALL and long:
+            warnings.warn(
+                f"regularization is {penalty:g}, {share:.1g} of the largest that leaves a factor "
+                f"({largest:.3g}); expected {_FAR_TOO_SMALL} of it or more. So small a penalty "
+                "takes many steps, and ranks worse than a larger one: set regularization='auto', "
+                "or max_iter=0 to stop after the sweeps of ALS.",
+                SlowFitWarning,
+                stacklevel=5,  # past _fit, fit and scikit-learn's wrapper
+            )
         if self.verbose and largest > 0:
-            share = penalty / largest
             slow = (
                 "; so small a share asks for many columns and many steps" if share < _SLOW else ""
             )

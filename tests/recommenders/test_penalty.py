@@ -5,11 +5,14 @@ import copy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization, UnlearningRecommender
 from sklearn_unlearn.datasets import make_interactions
+from sklearn_unlearn.exceptions import SlowFitWarning
 from sklearn_unlearn.influence import InfluenceUnlearner
+from sklearn_unlearn.recommenders import _penalty
 from sklearn_unlearn.recommenders._penalty import _rounded
 
 LABELS = make_interactions(50, 40, n_interactions=500, feedback="label", random_state=0)
@@ -192,3 +195,19 @@ def test_verbose_says_how_strong_a_penalty_is_and_that_a_weak_one_is_slow(capsys
     assert " of the largest" in capsys.readouterr().out
     ALS(2, regularization=50.0, random_state=0).fit(CLICKS)
     assert not capsys.readouterr().out
+
+
+def test_a_long_fit_by_a_far_too_small_penalty_is_warned_of(monkeypatch):
+    monkeypatch.setattr(_penalty, "_LARGE", CLICKS.nnz * 2)
+    largest = ALS().regularization_max(CLICKS)
+    small = ALS(2, regularization=0.009 * largest, random_state=0)
+    with pytest.warns(SlowFitWarning, match=r"0\.009 of the largest .* expected 0\.01") as caught:
+        small.fit(CLICKS)
+    assert caught[0].filename == __file__
+    for fine in (
+        clone(small).set_params(n_factors=1),  # a short fit
+        clone(small).set_params(regularization=0.011 * largest),
+        clone(small).set_params(regularization="auto"),
+        clone(small).set_params(max_iter=0),
+    ):
+        fine.fit(CLICKS)
