@@ -4,10 +4,24 @@ Every function takes arrays, or any object with the verbs it needs, so models fr
 measured too.
 """
 
+from sklearn_unlearn.metrics._catalogue import (
+    coverage_at_k,
+    gini_at_k,
+    novelty_at_k,
+    popularity_at_k,
+)
 from sklearn_unlearn.metrics._forget_scorer import make_forget_scorer
 from sklearn_unlearn.metrics._gap import noise_floor, remaining_gap
+from sklearn_unlearn.metrics._groups import exposure_at_k, fairness_gap
 from sklearn_unlearn.metrics._overlap import rank_biased_overlap, top_k_overlap
-from sklearn_unlearn.metrics._ranking import ndcg_at_k, recall_at_k
+from sklearn_unlearn.metrics._ranking import (
+    hit_rate_at_k,
+    map_at_k,
+    mrr_at_k,
+    ndcg_at_k,
+    precision_at_k,
+    recall_at_k,
+)
 from sklearn_unlearn.metrics._scorers import (
     get_ranking_scorer,
     get_ranking_scorer_names,
@@ -18,12 +32,22 @@ from sklearn_unlearn.metrics._seed_test import seed_test
 
 __all__ = [
     "SeedTestResult",
+    "coverage_at_k",
+    "exposure_at_k",
+    "fairness_gap",
     "get_ranking_scorer",
     "get_ranking_scorer_names",
+    "gini_at_k",
+    "hit_rate_at_k",
     "make_forget_scorer",
     "make_ranking_scorer",
+    "map_at_k",
+    "mrr_at_k",
     "ndcg_at_k",
     "noise_floor",
+    "novelty_at_k",
+    "popularity_at_k",
+    "precision_at_k",
     "rank_biased_overlap",
     "recall_at_k",
     "remaining_gap",

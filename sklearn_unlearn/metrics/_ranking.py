@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_unlearn.metrics._checks import IndexArray, check_count, check_interactions, member
-from sklearn_unlearn.metrics._lists import as_lists, user_chunks
+from sklearn_unlearn.metrics._checks import IndexArray
+from sklearn_unlearn.metrics._hits import Hits, mean_over_users
+
+Floats = NDArray[np.float64]
 
 
 def recall_at_k(
@@ -62,11 +63,7 @@ def recall_at_k(
     >>> recall_at_k(np.array([[0, 1], [3, 2], [0, 1]]), X_test, k=2)
     0.75
     """
-    total, n_users = 0.0, 0
-    for hits, n_relevant in _hits(recommender, X_test, k, X_train, users):
-        total += float((hits.sum(axis=1) / n_relevant).sum())
-        n_users += len(hits)
-    return total / n_users
+    return mean_over_users(_recall, recommender, X_test, k, X_train, users)
 
 
 def ndcg_at_k(
@@ -112,60 +109,200 @@ def ndcg_at_k(
     >>> ndcg_at_k(scores, X_test, k=2, X_train=np.array([[1, 0, 0, 0]]))
     1.0
     """
-    total, n_users = 0.0, 0
-    for hits, n_relevant in _hits(recommender, X_test, k, X_train, users):
-        discount = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
-        ideal = np.cumsum(discount)[np.minimum(n_relevant, hits.shape[1]) - 1]
-        # A product and a sum along rows: a matrix product would depend on the size of the chunk.
-        total += float(((hits * discount).sum(axis=1) / ideal).sum())
-        n_users += len(hits)
-    return total / n_users
+    return mean_over_users(_ndcg, recommender, X_test, k, X_train, users)
 
 
-def _hits(
-    recommender: Any, X_test: Any, k: int, X_train: Any, users: Any
-) -> Iterator[tuple[NDArray[np.bool_], IndexArray]]:
-    """Yield hits (n, k) and numbers of relevant items (n,) of users that have some."""
-    k = check_count(k, "k")
-    X_test = check_interactions(X_test, "X_test")
-    if X_test.data.min(initial=0.0) < 0:
-        raise ValueError(
-            f"Negative values in data: X_test holds {X_test.data.min():g}; expected relevant items "
-            f"only. Pass the liked ones, for instance X_test.maximum(0)."
-        )
-    if X_train is not None:
-        X_train = check_interactions(X_train, "X_train")
-        _same_shape("X_train", X_train.shape, X_test.shape)
-    source = as_lists(recommender, "recommender", X_train)
-    if source.n_users is None:
-        source.n_users = X_test.shape[0]
-    if source.n_items is None:
-        source.n_items = X_test.shape[1]
-    _same_shape("recommender", (source.n_users, source.n_items), X_test.shape)
-    n_relevant = np.diff(X_test.indptr)
-    any_user = False
-    for chunk in user_chunks(users, X_test.shape[0], "X_test"):
-        chunk = chunk[n_relevant[chunk] > 0]
-        if chunk.size == 0:
-            continue
-        any_user = True
-        items = source.top(chunk, k)
-        if items.max(initial=-1) >= X_test.shape[1]:
-            raise ValueError(
-                f"recommender lists item {items.max()}; expected positions below "
-                f"{X_test.shape[1]}, the columns of X_test. Pass matching data."
-            )
-        yield member(items, X_test[chunk]), n_relevant[chunk]
-    if not any_user:
-        raise ValueError(
-            "no selected user has an item in X_test; expected at least one. "
-            "Pass held-out interactions of these users."
-        )
+def precision_at_k(
+    recommender: Any, X_test: Any, k: int = 20, X_train: Any = None, *, users: Any = None
+) -> float:
+    r"""Mean share of the first k recommended items that are held-out items of the user.
+
+    Hits divided by k, also where a list ends early, averaged over the users with test items.
+
+    Parameters
+    ----------
+    recommender : recommender, or array of shape (n_users, n_items) or (n_users, >= k)
+        As in :func:`recall_at_k`.
+    X_test : {array, sparse} of shape (n_users, n_items)
+        Held-out interactions: whatever is not zero is relevant.
+    k : int, default=20
+        Length of the lists.
+    X_train : {array, sparse} of shape (n_users, n_items), default=None
+        Interactions to leave out of the lists, as in :func:`recall_at_k`.
+    users : array of int or boolean mask, default=None
+        Average over these users only.
+
+    Returns
+    -------
+    precision : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`recall_at_k`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.metrics import precision_at_k
+    >>> X_test = np.array([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    >>> precision_at_k(np.array([[0, 1], [2, 3], [0, 1]]), X_test, k=2)
+    0.5
+    """
+    return mean_over_users(_precision, recommender, X_test, k, X_train, users)
 
 
-def _same_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if shape != expected:
-        raise ValueError(
-            f"{name} has {shape[0]} users and {shape[1]} items; expected those of X_test, "
-            f"{expected[0]} and {expected[1]}. Pass matrices of one shape."
-        )
+def map_at_k(
+    recommender: Any, X_test: Any, k: int = 20, X_train: Any = None, *, users: Any = None
+) -> float:
+    r"""Mean average precision of the first k recommended items.
+
+    With :math:`P_r` the share of hits among the first r items, a user's average precision is the
+    sum of :math:`P_r` over the ranks r up to k that are hits, divided by the number of the user's
+    test items, also where that is above k: what trec_eval calls map_cut. Averaged over the users
+    with test items. Some competitions divide by min(k, number of test items), which is more for
+    users with more than k.
+
+    Parameters
+    ----------
+    recommender : recommender, or array of shape (n_users, n_items) or (n_users, >= k)
+        As in :func:`recall_at_k`.
+    X_test : {array, sparse} of shape (n_users, n_items)
+        Held-out interactions: whatever is not zero is relevant.
+    k : int, default=20
+        Length of the lists.
+    X_train : {array, sparse} of shape (n_users, n_items), default=None
+        Interactions to leave out of the lists, as in :func:`recall_at_k`.
+    users : array of int or boolean mask, default=None
+        Average over these users only.
+
+    Returns
+    -------
+    average_precision : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`recall_at_k`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.metrics import map_at_k
+    >>> X_test = np.array([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    >>> map_at_k(np.array([[0, 1], [2, 3], [0, 1]]), X_test, k=2)
+    0.5
+    """
+    return mean_over_users(_map, recommender, X_test, k, X_train, users)
+
+
+def mrr_at_k(
+    recommender: Any, X_test: Any, k: int = 20, X_train: Any = None, *, users: Any = None
+) -> float:
+    r"""Mean reciprocal rank of the first held-out item in the list.
+
+    1 for a hit at the top, 1/2 at the second place, 0 where none of the first k is a hit. Averaged
+    over the users with test items.
+
+    Parameters
+    ----------
+    recommender : recommender, or array of shape (n_users, n_items) or (n_users, >= k)
+        As in :func:`recall_at_k`.
+    X_test : {array, sparse} of shape (n_users, n_items)
+        Held-out interactions: whatever is not zero is relevant.
+    k : int, default=20
+        Length of the lists.
+    X_train : {array, sparse} of shape (n_users, n_items), default=None
+        Interactions to leave out of the lists, as in :func:`recall_at_k`.
+    users : array of int or boolean mask, default=None
+        Average over these users only.
+
+    Returns
+    -------
+    reciprocal_rank : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`recall_at_k`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.metrics import mrr_at_k
+    >>> X_test = np.array([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    >>> mrr_at_k(np.array([[0, 1], [2, 3], [0, 1]]), X_test, k=2)
+    0.75
+    """
+    return mean_over_users(_mrr, recommender, X_test, k, X_train, users)
+
+
+def hit_rate_at_k(
+    recommender: Any, X_test: Any, k: int = 20, X_train: Any = None, *, users: Any = None
+) -> float:
+    r"""Share of users with a held-out item among the first k recommended.
+
+    1 for a user with one hit or more, 0 for one without, averaged over the users with test items.
+
+    Parameters
+    ----------
+    recommender : recommender, or array of shape (n_users, n_items) or (n_users, >= k)
+        As in :func:`recall_at_k`.
+    X_test : {array, sparse} of shape (n_users, n_items)
+        Held-out interactions: whatever is not zero is relevant.
+    k : int, default=20
+        Length of the lists.
+    X_train : {array, sparse} of shape (n_users, n_items), default=None
+        Interactions to leave out of the lists, as in :func:`recall_at_k`.
+    users : array of int or boolean mask, default=None
+        Average over these users only.
+
+    Returns
+    -------
+    hit_rate : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`recall_at_k`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_unlearn.metrics import hit_rate_at_k
+    >>> X_test = np.array([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    >>> hit_rate_at_k(np.array([[0, 1], [2, 3], [0, 1]]), X_test, k=2)
+    1.0
+    """
+    return mean_over_users(_hit_rate, recommender, X_test, k, X_train, users)
+
+
+def _recall(hits: Hits, n_relevant: IndexArray) -> Floats:
+    return hits.sum(axis=1) / n_relevant
+
+
+def _ndcg(hits: Hits, n_relevant: IndexArray) -> Floats:
+    discount = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
+    ideal = np.cumsum(discount)[np.minimum(n_relevant, hits.shape[1]) - 1]
+    return (hits * discount).sum(axis=1) / ideal
+
+
+def _precision(hits: Hits, n_relevant: IndexArray) -> Floats:
+    return hits.mean(axis=1)
+
+
+def _map(hits: Hits, n_relevant: IndexArray) -> Floats:
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    return (hits * precision).sum(axis=1) / n_relevant
+
+
+def _mrr(hits: Hits, n_relevant: IndexArray) -> Floats:
+    return hits.any(axis=1) / (hits.argmax(axis=1) + 1.0)
+
+
+def _hit_rate(hits: Hits, n_relevant: IndexArray) -> Floats:
+    return hits.any(axis=1).astype(np.float64)

@@ -15,11 +15,25 @@ from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.metrics._checks import check_count
 from sklearn_unlearn.metrics._held_out import count_users, held_out_of_known, held_out_of_new
 from sklearn_unlearn.metrics._parts import parts_of
-from sklearn_unlearn.metrics._ranking import ndcg_at_k, recall_at_k
+from sklearn_unlearn.metrics._ranking import (
+    hit_rate_at_k,
+    map_at_k,
+    mrr_at_k,
+    ndcg_at_k,
+    precision_at_k,
+    recall_at_k,
+)
 
 __all__ = ["get_ranking_scorer", "get_ranking_scorer_names", "make_ranking_scorer"]
 
-_METRICS: dict[str, Callable[..., float]] = {"ndcg": ndcg_at_k, "recall": recall_at_k}
+_METRICS: dict[str, Callable[..., float]] = {
+    "ndcg": ndcg_at_k,
+    "recall": recall_at_k,
+    "precision": precision_at_k,
+    "map": map_at_k,
+    "mrr": mrr_at_k,
+    "hit_rate": hit_rate_at_k,
+}
 _USUAL_K = (5, 10, 20, 50, 100)
 _GENERALIZATIONS = ("auto", "weak", "strong")
 
@@ -96,8 +110,8 @@ def make_ranking_scorer(
 
     Parameters
     ----------
-    metric : {"ndcg", "recall"}, default="ndcg"
-        See `ndcg_at_k` and `recall_at_k`.
+    metric : {"ndcg", "recall", "precision", "map", "mrr", "hit_rate"}, default="ndcg"
+        See `ndcg_at_k`, `recall_at_k` and so on.
 
     k : int, default=20
         Length of the lists.
@@ -189,7 +203,7 @@ def get_ranking_scorer(name: str) -> RankingScorer:
     >>> get_ranking_scorer("ndcg@20")
     make_ranking_scorer('ndcg', k=20)
     """
-    found = re.fullmatch(r"([a-z]+)@([1-9][0-9]*)", name) if isinstance(name, str) else None
+    found = re.fullmatch(r"([a-z_]+)@([1-9][0-9]*)", name) if isinstance(name, str) else None
     if found is None or found[1] not in _METRICS:
         known = ", ".join(f"'{metric}@k'" for metric in _METRICS)
         raise ValueError(

@@ -45,6 +45,7 @@ LABELS = make_interactions(40, 25, random_state=1)
 IMPLICIT = ALS(28, regularization=4.0, alpha=5.0, random_state=0)
 SIGNED = MatrixFactorization(20, regularization=2.0, random_state=0)
 WORD = 2**64 - 1
+METRICS = ["ndcg", "recall", "precision", "map", "mrr", "hit_rate"]
 
 
 def events_of(matrix, seed=0):
@@ -70,12 +71,21 @@ def naive_list(scores, excluded, k):
 
 
 def naive_value(metric, lists, wanted, k):
-    """Mean over users of recall or of NDCG; `lists` and `wanted` by user."""
+    """Mean of a metric over users; `lists` and `wanted` by user."""
     values = []
     for user, relevant in wanted.items():
         hits = [item in relevant for item in lists[user][:k]]
         if metric == "recall":
             values.append(sum(hits) / len(relevant))
+        elif metric == "precision":
+            values.append(sum(hits) / k)
+        elif metric == "map":
+            precisions = [sum(hits[: r + 1]) / (r + 1) for r, hit in enumerate(hits) if hit]
+            values.append(sum(precisions) / len(relevant))
+        elif metric == "mrr":
+            values.append(next((1 / (r + 1) for r, hit in enumerate(hits) if hit), 0.0))
+        elif metric == "hit_rate":
+            values.append(float(any(hits)))
         else:
             gains = [1 / np.log2(rank + 2) for rank in range(k)]
             ideal = sum(gains[: len(relevant)])
@@ -162,7 +172,7 @@ EVENTS = events_of(LABELS)
 FOLDS = KFold(3, shuffle=True, random_state=0)
 
 
-@pytest.mark.parametrize("metric", ["ndcg", "recall"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_events_of_known_users_are_scored_as_by_hand(metric):
     found = cross_val_score(
         pipeline_of(clone(SIGNED)), EVENTS, cv=FOLDS, scoring=get_ranking_scorer(f"{metric}@6")
@@ -219,7 +229,7 @@ def test_an_event_that_repeats_a_trained_one_is_not_to_be_found():
     [(IMPLICIT, X, als_fold_in), (SIGNED, LABELS, mf_fold_in)],
     ids=["ALS", "MatrixFactorization"],
 )
-@pytest.mark.parametrize("metric", ["ndcg", "recall"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_rows_of_new_users_are_scored_as_by_hand(estimator, matrix, fold_in, metric):
     scorer = make_ranking_scorer(metric, 7, holdout=0.3, random_state=5)
     found = cross_val_score(clone(estimator), matrix, cv=KFold(3), scoring=scorer)
@@ -494,9 +504,9 @@ def test_names():
     for name in get_ranking_scorer_names():
         metric, _, k = name.partition("@")
         assert get_ranking_scorer(name) == make_ranking_scorer(metric, int(k))
-    assert {"ndcg@20", "recall@10"} <= set(get_ranking_scorer_names())
+    assert {"ndcg@20", "recall@10", "hit_rate@5"} <= set(get_ranking_scorer_names())
     assert get_ranking_scorer("recall@7").k == 7
-    for name in ("map@10", "ndcg", "ndcg@0", "ndcg@-1", "NDCG@5", "ndcg@5 ", 5, None):
+    for name in ("auc@10", "ndcg", "ndcg@0", "ndcg@-1", "NDCG@5", "ndcg@5 ", 5, None):
         with pytest.raises(ValueError, match=r"'ndcg@k', 'recall@k'.*get_ranking_scorer_names"):
             get_ranking_scorer(name)
 
@@ -504,7 +514,7 @@ def test_names():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"metric": "map"}, ValueError, "metric='map'; expected one of 'ndcg', 'recall'"),
+        ({"metric": "auc"}, ValueError, "metric='auc'; expected one of 'ndcg', 'recall'"),
         ({"k": 0}, ValueError, "k=0"),
         ({"k": 2.0}, TypeError, "k=2.0"),
         ({"generalization": "some"}, ValueError, "expected one of 'auto', 'weak', 'strong'"),
