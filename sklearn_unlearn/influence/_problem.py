@@ -67,7 +67,8 @@ class ForgetProblem:
         quantity, such as the mean, changed with them.
 
     refit : callable
-        Fits J_R from a cold start; given a callable, has that train the factors instead.
+        Fits J_R from a cold start; given a callable, has that train the factors instead, and given
+        ``seed=``, starts from that seed.
 
     sums : tuple of ndarray, default=()
         ``objective.sums(theta)`` if the model keeps them.

@@ -10,6 +10,7 @@ from sklearn_unlearn.metrics._catalogue import (
     novelty_at_k,
     popularity_at_k,
 )
+from sklearn_unlearn.metrics._forget_gap import ForgetGap, GapGroup, forget_gap
 from sklearn_unlearn.metrics._forget_scorer import make_forget_scorer
 from sklearn_unlearn.metrics._gap import noise_floor, remaining_gap
 from sklearn_unlearn.metrics._groups import exposure_at_k, fairness_gap
@@ -31,10 +32,13 @@ from sklearn_unlearn.metrics._seed_result import SeedTestResult
 from sklearn_unlearn.metrics._seed_test import seed_test
 
 __all__ = [
+    "ForgetGap",
+    "GapGroup",
     "SeedTestResult",
     "coverage_at_k",
     "exposure_at_k",
     "fairness_gap",
+    "forget_gap",
     "get_ranking_scorer",
     "get_ranking_scorer_names",
     "gini_at_k",

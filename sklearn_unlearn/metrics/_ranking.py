@@ -301,8 +301,8 @@ def _map(hits: Hits, n_relevant: IndexArray) -> Floats:
 
 
 def _mrr(hits: Hits, n_relevant: IndexArray) -> Floats:
-    return hits.any(axis=1) / (hits.argmax(axis=1) + 1.0)
+    return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1.0), 0.0)
 
 
 def _hit_rate(hits: Hits, n_relevant: IndexArray) -> Floats:
-    return hits.any(axis=1).astype(np.float64)
+    return np.asarray(hits.any(axis=1), dtype=np.float64)

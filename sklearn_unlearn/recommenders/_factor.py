@@ -300,7 +300,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             slack=self._slack,
             n_free=whole.layout.n_factors - n_used,
             local=objective.is_local and objective.offset == self._offset,
-            refit=lambda train=None: self._refit(retained, train),
+            refit=lambda train=None, seed=None: self._refit(retained, train, seed),
             sums=tuple(S[used][:, used] for S in self.__dict__.get("_sums", ())),
             gtol=self._request_gtol(objective),
             trained_norm=self.tol * objective.gradient_scale,
@@ -309,10 +309,12 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             added=request.added,
         )
 
-    def _refit(self, data: Interactions, train: Callable[[Any], Any] | None) -> NewtonResult:
-        """Train again on the data: as `fit` does, or as `train` does elsewhere."""
+    def _refit(
+        self, data: Interactions, train: Callable[[Any], Any] | None, seed: int | None = None
+    ) -> NewtonResult:
+        """Train again on the data: as `fit` does, from another start, or as `train` elsewhere."""
         if train is None:
-            return self._minimize(data, self._seed)[0]
+            return self._minimize(data, self._seed if seed is None else seed)[0]
         objective = self._make_objective(data)
         return trained_elsewhere(train(data.to_csr()), objective)
 

@@ -274,7 +274,7 @@ class PagedFactors:
             slack=self._slack,
             n_free=0,
             local=True,
-            refit=lambda train=None: self._refit(retained, train),
+            refit=lambda train=None, seed=None: self._refit(retained, train, seed),
             sums=self._sums,
             gtol=self._request_gtol(objective),
             trained_norm=self.tol * objective.gradient_scale,
