@@ -1,5 +1,6 @@
-"""Splits of interactions into parts for training and testing."""
+"""Splits of interactions into parts for training and testing, and requests to forget for tests."""
 
 from sklearn_unlearn.model_selection._split import split_interactions
+from sklearn_unlearn.model_selection._splitters import LeaveKOut, LeaveUsersOut, TemporalSplit
 
-__all__ = ["split_interactions"]
+__all__ = ["LeaveKOut", "LeaveUsersOut", "TemporalSplit", "split_interactions"]
