@@ -61,7 +61,7 @@ def fairness_gap(
     References
     ----------
     .. [1] Chen et al., "CURE4Rec: A Benchmark for Recommendation Unlearning with Deeper Influence",
-       NeurIPS 2024.
+       arXiv:2408.14393, 2024.
 
     Examples
     --------
