@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         LightGCN,
         MatrixFactorization,
         PolynomialFilter,
+        SessionKNN,
         SparseEASE,
         UnlearningRecommender,
     )
@@ -59,6 +60,7 @@ __all__ = [
     "LightGCN",
     "MatrixFactorization",
     "PolynomialFilter",
+    "SessionKNN",
     "ShardedRecommender",
     "SparseEASE",
     "UnlearningRecommender",
@@ -89,6 +91,7 @@ _HOME = {
     "LightGCN": ".recommenders",
     "MatrixFactorization": ".recommenders",
     "PolynomialFilter": ".recommenders",
+    "SessionKNN": ".recommenders",
     "ShardedRecommender": ".sharding",
     "SparseEASE": ".recommenders",
     "UnlearningRecommender": ".recommenders",

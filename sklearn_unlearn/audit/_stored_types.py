@@ -40,6 +40,7 @@ _OWN = {
     "recommenders._lightgcn": ["LightGCN"],
     "recommenders._mf": ["MatrixFactorization"],
     "recommenders._polynomial_filter": ["PolynomialFilter"],
+    "recommenders._session_knn": ["SessionKNN"],
     "recommenders._sparse_ease": ["SparseEASE"],
     "recommenders._unlearning": ["UnlearningRecommender"],
     "sharding._partitions": ["Partition"],

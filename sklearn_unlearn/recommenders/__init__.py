@@ -9,6 +9,7 @@ from sklearn_unlearn.recommenders._knn import ItemKNN
 from sklearn_unlearn.recommenders._lightgcn import LightGCN
 from sklearn_unlearn.recommenders._mf import MatrixFactorization
 from sklearn_unlearn.recommenders._polynomial_filter import PolynomialFilter
+from sklearn_unlearn.recommenders._session_knn import SessionKNN
 from sklearn_unlearn.recommenders._sparse_ease import SparseEASE
 from sklearn_unlearn.recommenders._unlearning import UnlearningRecommender
 
@@ -22,6 +23,7 @@ __all__ = [
     "LightGCN",
     "MatrixFactorization",
     "PolynomialFilter",
+    "SessionKNN",
     "SparseEASE",
     "UnlearningRecommender",
 ]

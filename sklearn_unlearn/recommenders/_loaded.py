@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_unlearn.exact.subspace._subspace import Subspace
+from sklearn_unlearn.utils._interactions import index_dtype
 from sklearn_unlearn.utils._state import check_table, refuse_loaded, square_similarity
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "check_local_ridge",
     "check_polynomial_filter",
     "check_ridge",
+    "check_session_lists",
 ]
 
 State = Mapping[str, Any]
@@ -112,3 +114,17 @@ def check_polynomial_filter(model: Any, state: State) -> None:
     series = check_table(model, state, "coefficients_", (None,), (np.float64,))
     if not len(series):
         refuse_loaded(model, "it has no coefficients")
+
+
+def check_session_lists(model: Any, state: State) -> None:
+    """Check the lists of `SessionKNN`: as long as its columns, and of sessions that there are."""
+    data = state["_interactions"]
+    n_sessions, n_items = data.shape
+    check_table(model, state, "_session_times", (n_sessions,), (np.float64,))
+    starts = check_table(model, state, "_list_starts", (n_items + 1,), (np.dtype(np.int64),))
+    if starts[0] or not np.array_equal(np.diff(starts), data.item_degrees):
+        refuse_loaded(model, "its lists are not as long as the columns")
+    kinds = (np.dtype(index_dtype(n_sessions)),)
+    sessions = check_table(model, state, "_list_sessions", (data.n_interactions,), kinds)
+    if len(sessions) and (sessions.min() < 0 or sessions.max() >= n_sessions):
+        refuse_loaded(model, "a session in its lists is out of range")

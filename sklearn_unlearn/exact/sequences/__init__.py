@@ -1,0 +1,1 @@
+"""Neighbourhoods of sessions and of purchase histories: SessionKNN and TIFUKNN."""
