@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ALS,
         BPR,
         EASE,
+        TIFUKNN,
         GraphFilter,
         ItemKNN,
         LightGCN,
@@ -55,6 +56,7 @@ __all__ = [
     "ALS",
     "BPR",
     "EASE",
+    "TIFUKNN",
     "GraphFilter",
     "ItemKNN",
     "LightGCN",
@@ -94,6 +96,7 @@ _HOME = {
     "SessionKNN": ".recommenders",
     "ShardedRecommender": ".sharding",
     "SparseEASE": ".recommenders",
+    "TIFUKNN": ".recommenders",
     "UnlearningRecommender": ".recommenders",
 }
 

@@ -297,7 +297,7 @@ class RecommenderMixin(_InteractionsMixin):
             candidates = np.unique(as_positions(candidates, shape[1], "candidates", "items"))
         if X is None:
             rows = as_positions(users, shape[0], "users", "users")
-            seen, score = view._interactions.rows_of_users, view._score_users
+            seen, score = view._seen_by, view._score_users
         else:
             own = view._check_rows(X, ensure_min_samples=0)
             rows, seen = np.arange(own.shape[0]), own.__getitem__
@@ -368,6 +368,9 @@ class RecommenderMixin(_InteractionsMixin):
     # -- hooks -------------------------------------------------------------------------------------
     def _score_rows(self, X: Any) -> NDArray[Any]:
         raise NotImplementedError(f"{type(self).__name__} must define _score_rows(X)")
+
+    def _seen_by(self, users: NDArray[np.int64]) -> Any:
+        return self._interactions.rows_of_users(users)
 
     def _score_users(self, users: NDArray[np.int64]) -> NDArray[Any]:
         return self._score_rows(self._interactions.rows_of_users(users))

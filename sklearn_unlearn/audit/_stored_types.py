@@ -42,6 +42,7 @@ _OWN = {
     "recommenders._polynomial_filter": ["PolynomialFilter"],
     "recommenders._session_knn": ["SessionKNN"],
     "recommenders._sparse_ease": ["SparseEASE"],
+    "recommenders._tifu_knn": ["TIFUKNN"],
     "recommenders._unlearning": ["UnlearningRecommender"],
     "sharding._partitions": ["Partition"],
     "sharding._sharded": ["ShardedRecommender"],

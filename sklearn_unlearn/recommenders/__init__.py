@@ -11,12 +11,14 @@ from sklearn_unlearn.recommenders._mf import MatrixFactorization
 from sklearn_unlearn.recommenders._polynomial_filter import PolynomialFilter
 from sklearn_unlearn.recommenders._session_knn import SessionKNN
 from sklearn_unlearn.recommenders._sparse_ease import SparseEASE
+from sklearn_unlearn.recommenders._tifu_knn import TIFUKNN
 from sklearn_unlearn.recommenders._unlearning import UnlearningRecommender
 
 __all__ = [
     "ALS",
     "BPR",
     "EASE",
+    "TIFUKNN",
     "FactorModel",
     "GraphFilter",
     "ItemKNN",

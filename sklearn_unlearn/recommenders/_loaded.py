@@ -12,6 +12,7 @@ from sklearn_unlearn.utils._interactions import index_dtype
 from sklearn_unlearn.utils._state import check_table, refuse_loaded, square_similarity
 
 __all__ = [
+    "check_basket_vectors",
     "check_factors",
     "check_graph_filter",
     "check_item_lists",
@@ -128,3 +129,11 @@ def check_session_lists(model: Any, state: State) -> None:
     sessions = check_table(model, state, "_list_sessions", (data.n_interactions,), kinds)
     if len(sessions) and (sessions.min() < 0 or sessions.max() >= n_sessions):
         refuse_loaded(model, "a session in its lists is out of range")
+
+
+def check_basket_vectors(model: Any, state: State) -> None:
+    """Check the weights of `TIFUKNN`, and that each owner has a norm."""
+    n_baskets = state["_interactions"].n_users
+    check_table(model, state, "_basket_weights", (n_baskets,), (np.float64,))
+    n_owners = int(state["_owners"].max(initial=-1)) + 1
+    check_table(model, state, "_squares", (n_owners,), (np.float64,))
