@@ -65,6 +65,7 @@ class LearnMixin:
     _forget: Callable[[Interactions, ForgetRequest], dict[str, Any]]
     _computed: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     _check_fitted: Callable[[], None]
+    _check_parameters: Callable[[], None]
     _threads: Callable[[], AbstractContextManager[None]]
 
     def learn(
@@ -125,6 +126,8 @@ class LearnMixin:
             With ``existing="raise"``, for pairs that the model has learned already.
         TooLargeError
             If there is no room for a table of the new shape.
+        ChangedParameterError
+            If a parameter that the fitted state rests on was changed after `fit`.
 
         Examples
         --------
@@ -190,6 +193,8 @@ class LearnMixin:
             With ``missing="raise"``, if the model was never trained on part of what is to go.
         KnownInteractionError
             With ``existing="raise"``, for other pairs that the model has learned already.
+        ChangedParameterError
+            If a parameter that the fitted state rests on was changed after `fit`.
 
         Examples
         --------
@@ -214,6 +219,7 @@ class LearnMixin:
     ) -> Self:
         with lock_of(self), self._threads():
             before = snapshot(self)
+            before._check_parameters()
             data = before._interactions
             old = nothing_to_forget()
             new = read_new(data, interactions, **rest)

@@ -89,6 +89,9 @@ class _InteractionsMixin(DocLinkMixin):
     def _check_loaded(self, state: Mapping[str, Any]) -> None:
         """Refuse a state, read from a file, that compiled code could not index (`utils._state`)."""
 
+    def _check_parameters(self) -> None:
+        """Refuse parameters that were changed after `fit` and that the fitted state rests on."""
+
     def _computed(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what has to be finite of a state that a request computed."""
         return state
@@ -180,10 +183,13 @@ class ForgetMixin(_InteractionsMixin):
             For a wrong shape, a position out of range, or if nothing was passed.
         UnknownInteractionError
             With ``missing="raise"``, if the model was never trained on part of the request.
+        ChangedParameterError
+            If a parameter that the fitted state rests on was changed after `fit`.
         """
         self._check_fitted()
         with lock_of(self), self._threads():
             before = snapshot(self)
+            before._check_parameters()
             request = validate_forget_request(
                 before._interactions, interactions, users, items, missing
             )

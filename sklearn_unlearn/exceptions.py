@@ -3,6 +3,7 @@
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = [
+    "ChangedParameterError",
     "DataWarning",
     "DeviceMemoryWarning",
     "ForgetError",
@@ -44,6 +45,23 @@ class KnownInteractionError(ValueError):
     >>> from sklearn_unlearn.exceptions import KnownInteractionError
     >>> issubclass(KnownInteractionError, ValueError)
     True
+    """
+
+
+class ChangedParameterError(ValueError):
+    """A parameter on which the fitted state rests was changed after `fit`, and a verb needs both.
+
+    The number of factors, for one, is the width of the fitted tables. A request that raises it
+    leaves the model as it was.
+
+    Examples
+    --------
+    >>> from sklearn_unlearn import ItemKNN
+    >>> model = ItemKNN(2).fit([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    >>> model.set_params(n_neighbors=1).forget(users=[0])
+    Traceback (most recent call last):
+    ...
+    sklearn_unlearn.exceptions.ChangedParameterError: n_neighbors of ItemKNN is 1; expected 2, ...
     """
 
 

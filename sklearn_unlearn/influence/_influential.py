@@ -145,6 +145,7 @@ def find_influential(
     """
     check_is_fitted(model)
     _check_kind(hasattr(model, "_make_objective"), model)
+    model._check_parameters()
     targets = _targets(model, pairs, users, n_items)
     if k is not None and (not isinstance(k, int | np.integer) or k < 1):
         raise ValueError(f"k={k!r} was given; expected a positive integer, or None. Raise it.")

@@ -15,6 +15,7 @@ from sklearn_unlearn.base import CELLS_AT_ONCE, ForgetMixin, LearnMixin, Recomme
 from sklearn_unlearn.influence import ForgetReport
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.utils._compat import _fit_context
+from sklearn_unlearn.utils._state import refuse_changed
 from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow, restored_on_failure
 
 __all__ = ["ClosedFormModel"]
@@ -27,8 +28,11 @@ class ClosedFormModel(RecommenderMixin, LearnMixin, ForgetMixin, BaseEstimator):
     request)`` returns those of the interactions after a request, how many items they changed for,
     and a few words on how; a fourth value, a dict, replaces fields of the report. It may write to
     nothing that it reads. ``_grown(data)`` returns the attributes in a larger table.
-    ``_score_rows(X)`` scores rows.
+    ``_score_rows(X)`` scores rows. Parameters that `_downdate` takes to be those of the fit are
+    named in ``_fixed_by_fit``.
     """
+
+    _fixed_by_fit: tuple[str, ...] = ()
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -62,6 +66,8 @@ class ClosedFormModel(RecommenderMixin, LearnMixin, ForgetMixin, BaseEstimator):
             refuse_not_finite(self, state)
             for name in ("forget_report_", "learn_report_"):
                 self.__dict__.pop(name, None)
+            if self._fixed_by_fit:
+                state["_fitted_with"] = tuple(getattr(self, name) for name in self._fixed_by_fit)
             self.__dict__.update(state, _interactions=data)
         return self
 
@@ -108,6 +114,11 @@ class ClosedFormModel(RecommenderMixin, LearnMixin, ForgetMixin, BaseEstimator):
         raise NotImplementedError(f"{type(self).__name__} must define _downdate(retained, request)")
 
     # -- hooks of the mixins -----------------------------------------------------------------------
+    def _check_parameters(self) -> None:
+        fitted = vars(self).get("_fitted_with", ())  # models of older files do not have them
+        for name, value in zip(self._fixed_by_fit, fitted, strict=False):
+            refuse_changed(self, name, value)
+
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         state, n_updated, status, *more = self._downdate(retained, request)
         fields: dict[str, Any] = {

@@ -55,6 +55,7 @@ from sklearn_unlearn.solvers._gauge import canonical_rotation
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
+from sklearn_unlearn.utils._state import refuse_changed
 from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow, restored_on_failure
 
 __all__ = [
@@ -174,6 +175,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             Spectral ratio, relative gap, rank and prediction bound.
         """
         check_is_fitted(self)
+        self._check_parameters()
         with self._threads():
             data = self._interactions
             theta = self._theta(self._make_objective(data, offset=self._offset).layout)
@@ -209,6 +211,10 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         return int(vars(self)["item_factors_"].shape[1])
 
     # -- hooks of the mixins -----------------------------------------------------------------------
+    def _check_parameters(self) -> None:
+        if columns_of(self) != self.n_factors_:
+            refuse_changed(self, "n_factors", self.n_factors_)
+
     def _forget(self, retained: Interactions, request: ForgetRequest) -> dict[str, Any]:
         state = compute(self, lambda model: model._answer(retained, request), stacklevel=4)
         # Said once: a later request finds what the first has left as well.

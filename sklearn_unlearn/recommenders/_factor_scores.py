@@ -134,6 +134,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
 
     def _fold_in(self, X: Any) -> tuple[Floats, Floats]:
         """Latent factors and biases of rows, in chunks."""
+        self._check_parameters()
         chunks = range(0, max(X.shape[0], 1), _ROWS_AT_ONCE)
         parts = [self._fold_in_chunk(X[start : start + _ROWS_AT_ONCE]) for start in chunks]
         factors, biases = zip(*parts, strict=True)

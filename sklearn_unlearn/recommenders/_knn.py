@@ -172,6 +172,8 @@ class ItemKNN(ClosedFormModel):
         self.power = power
         self.n_jobs = n_jobs
 
+    # A request makes some of the lists again, and takes the others to be of the same kind.
+    _fixed_by_fit = ("n_neighbors", "similarity", "k1", "b", "alpha", "beta", "power")
     _smaller = "Use a smaller n_neighbors, or ALS; or leave out rare items."
 
     def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:

@@ -12,6 +12,7 @@ from sklearn_unlearn._forget_request import ForgetRequest
 from sklearn_unlearn.backends import get_backend
 from sklearn_unlearn.exact.polynomial._polynomial_scores import GraphSums, polynomial_scores
 from sklearn_unlearn.exact.polynomial._spectral_filters import MONOMIALS, chebyshev_series
+from sklearn_unlearn.exceptions import ChangedParameterError
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.recommenders._closed_form import ClosedFormModel
 from sklearn_unlearn.recommenders._loaded import check_polynomial_filter
@@ -151,6 +152,15 @@ class PolynomialFilter(ClosedFormModel):
 
     def _grown(self, data: Interactions) -> dict[str, Any]:
         return _to_attributes(self._sums().grown(data.shape))
+
+    def _check_parameters(self) -> None:
+        series, fitted = self._series(), self.coefficients_
+        if len(series) != len(fitted) or not np.allclose(series, fitted):
+            raise ChangedParameterError(
+                f"order, flatness and filter of {type(self).__name__} give another polynomial, of "
+                f"{len(series)} coefficients; expected the one in coefficients_, which has "
+                f"{len(fitted)}. Set them back, or fit again."
+            )
 
     def _sums(self) -> GraphSums:
         return GraphSums(self._user_sums, self._item_sums)

@@ -150,6 +150,14 @@ class SparseEASE(ClosedFormModel):
         self.user_normalization = user_normalization
         self.n_jobs = n_jobs
 
+    # A request solves some of the regressions again, and takes the others to be of the same kind.
+    _fixed_by_fit = (
+        "n_neighbors",
+        "regularization",
+        "similarity",
+        "dropout",
+        "user_normalization",
+    )
     _smaller = "Use a smaller n_neighbors, or ALS; or leave out rare items."
 
     def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:

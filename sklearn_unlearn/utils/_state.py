@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sklearn_unlearn.exceptions import ChangedParameterError
 from sklearn_unlearn.utils._pages import release
 from sklearn_unlearn.utils._sparse_structure import check_sparse_structure, problem_of_compressed
 from sklearn_unlearn.utils._verbs import is_finite
@@ -21,6 +22,7 @@ from sklearn_unlearn.utils._verbs import is_finite
 __all__ = [
     "check_table",
     "problem_of_interactions",
+    "refuse_changed",
     "refuse_loaded",
     "square_similarity",
 ]
@@ -41,6 +43,26 @@ def refuse_loaded(owner: Any, problem: str) -> NoReturn:
         f"the loaded {type(owner).__name__} is damaged: {problem}; expected the state that a fit "
         "leaves. Load another copy of the file, or fit again."
     )
+
+
+def refuse_changed(model: Any, name: str, fitted: Any) -> None:
+    """Raise ChangedParameterError where a parameter is not the one that a model was fitted with.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn_unlearn.utils._state import refuse_changed
+    >>> refuse_changed(Ridge(alpha=2.0), "alpha", 1.0)
+    Traceback (most recent call last):
+    ...
+    sklearn_unlearn.exceptions.ChangedParameterError: alpha of Ridge is 2.0; expected 1.0, ...
+    """
+    given = getattr(model, name)
+    if given != fitted:
+        raise ChangedParameterError(
+            f"{name} of {type(model).__name__} is {given!r}; expected {fitted!r}, with which the "
+            "model was fitted. Set it back, or fit again."
+        )
 
 
 def check_table(
