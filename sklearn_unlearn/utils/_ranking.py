@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_unlearn.utils._best import select_best
 from sklearn_unlearn.utils._verbs import finite_scores
 
 __all__ = ["best_items", "scores_of_pairs", "top_k"]
@@ -44,21 +45,11 @@ def top_k(scores: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[Any]
     >>> top_k(np.array([[1.0, 2.0, 2.0]]), 2)[0]
     array([[1, 2]])
     """
-    n_rows, n_columns = scores.shape
     finite_scores(scores, for_lists=True)
-    if k < n_columns:
-        threshold = np.partition(scores, n_columns - k, axis=1)[:, n_columns - k, None]
-        above, tied = scores > threshold, scores == threshold
-        # A partition breaks ties as it likes, so count them off from the left instead.
-        room = k - above.sum(axis=1, keepdims=True)
-        chosen = above | (tied & (np.cumsum(tied, axis=1) <= room))
-        columns = np.nonzero(chosen)[1].reshape(n_rows, k)
-    else:
-        columns = np.tile(np.arange(n_columns), (n_rows, 1))
-    values = np.take_along_axis(scores, columns, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    columns = np.take_along_axis(columns, order, axis=1).astype(np.int64)
-    values = np.take_along_axis(values, order, axis=1)
+    columns = np.empty((len(scores), k), np.int64)
+    values = np.empty(columns.shape, scores.dtype)
+    if columns.size:
+        select_best(np.ascontiguousarray(scores), columns, values)
     columns[np.isneginf(values)] = -1
     return columns, values
 

@@ -11,6 +11,8 @@ caller may run disjoint ranges in threads.
 import numba
 import numpy as np
 
+from sklearn_unlearn.utils._best import is_worse, offer
+
 __all__ = ["find_cells", "merge_rows", "rank_rows", "rank_touched", "replace_rows"]
 
 _compile = numba.njit(nogil=True, cache=True)
@@ -62,7 +64,7 @@ def rank_rows(
             sums[j] = -1
             # Most are below the last place of a full list. Not a number is not similar.
             if value >= floor:
-                size = _offer(heap_values, heap_items, size, value, j)
+                size = offer(heap_values, heap_items, size, value, j)
                 floor = max(heap_values[0], _SMALLEST) if size == width else _SMALLEST
         lengths[n] = size
         _write_sorted(heap, size, out_items[n], out_values[n])
@@ -116,7 +118,7 @@ def rank_touched(
             value = heap_values.dtype.type(_similarity(count, scale, of_columns[j], form))
             sums[j] = -1
             if value >= floor:
-                size = _offer(heap_values, heap_items, size, value, j)
+                size = offer(heap_values, heap_items, size, value, j)
                 floor = max(heap_values[0], _SMALLEST) if size == width else _SMALLEST
             if is_touched[j]:
                 continue
@@ -144,14 +146,14 @@ def merge_rows(rows, starts, guests, offers, is_touched, old, out_items, out_val
         items, values = out_items[n], out_values[n]
         size, worst = 0, first
         for p in range(first, last):
-            if _is_worse(data[p], indices[p], data[worst], indices[worst]):
+            if is_worse(data[p], indices[p], data[worst], indices[worst]):
                 worst = p
             if not is_touched[indices[p]]:
-                size = _offer(values, items, size, data[p], indices[p])
+                size = offer(values, items, size, data[p], indices[p])
         for p in range(starts[n], starts[n + 1]):
-            size = _offer(values, items, size, offers[p], guests[p])
+            size = offer(values, items, size, offers[p], guests[p])
         if last - first == width and (
-            size < width or _is_worse(values[0], items[0], data[worst], indices[worst])
+            size < width or is_worse(values[0], items[0], data[worst], indices[worst])
         ):
             lengths[n] = -1
             continue
@@ -250,42 +252,6 @@ def _write_sorted(heap, size, items, values):
     for n in range(size):
         items[n] = keys[n] // width
         values[n] = heap_values[keys[n] % width]
-
-
-@_compile
-def _is_worse(value, item, other_value, other_item):
-    """Rank by value; ties go to the lowest item."""
-    return value < other_value or (value == other_value and item > other_item)
-
-
-@_compile
-def _offer(values, items, size, value, item):
-    """Put an entry into a heap with the worst one on top; return the new size."""
-    if size < len(values):
-        at = size
-        while at > 0:
-            up = (at - 1) >> 1
-            if not _is_worse(value, item, values[up], items[up]):
-                break
-            values[at], items[at] = values[up], items[up]
-            at = up
-        values[at], items[at] = value, item
-        return size + 1
-    if _is_worse(value, item, values[0], items[0]):
-        return size
-    at = 0
-    while 2 * at + 1 < size:
-        down = 2 * at + 1
-        if down + 1 < size and _is_worse(
-            values[down + 1], items[down + 1], values[down], items[down]
-        ):
-            down += 1
-        if not _is_worse(values[down], items[down], value, item):
-            break
-        values[at], items[at] = values[down], items[down]
-        at = down
-    values[at], items[at] = value, item
-    return size
 
 
 @_compile
