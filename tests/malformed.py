@@ -20,11 +20,13 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
 )
@@ -154,6 +156,8 @@ def ways_in():
         GraphFilter(2, random_state=0),
         PolynomialFilter(3),
         SparseEASE(3, 5.0),
+        SessionKNN(3),
+        TIFUKNN(3),
         ShardedRecommender(ItemKNN(3), 2, random_state=0),
     ]
     calls = {}
@@ -199,6 +203,8 @@ def fitted_models():
         "GraphFilter": GraphFilter(2, random_state=0).fit(rows),
         "PolynomialFilter": PolynomialFilter(3).fit(rows),
         "SparseEASE": SparseEASE(3, 5.0).fit(rows),
+        "SessionKNN": SessionKNN(3).fit(rows),
+        "TIFUKNN": TIFUKNN(3).fit(rows),
         "ShardedRecommender": ShardedRecommender(ItemKNN(3), 2, random_state=0).fit(rows),
         "pipeline": make_recommender_pipeline(InteractionEncoder(), ItemKNN(3)).fit(events),
     }
@@ -215,6 +221,8 @@ _TABLES = {
     "GraphFilter": ("_user_scales", "_item_scales"),
     "PolynomialFilter": ("_user_sums", "_item_sums"),
     "SparseEASE": ("_floors", "_item_scales"),
+    "SessionKNN": ("_list_starts", "_list_sessions", "_session_times", "_owners"),
+    "TIFUKNN": ("_basket_weights", "_squares", "_owners"),
     "ShardedRecommender": ("shard_sizes_",),
     "pipeline": (),
 }

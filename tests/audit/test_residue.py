@@ -28,11 +28,13 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
     UnlearningRecommender,
@@ -76,6 +78,8 @@ MODELS = {
     "sparse": SparseEASE(5, 5.0),
     "filter": GraphFilter(6, random_state=0),
     "polynomial": PolynomialFilter(),
+    "sessions": SessionKNN(5, 20),
+    "baskets": TIFUKNN(5),
     "sharded": ShardedRecommender(ALS(6, random_state=0), 3, random_state=0),
 }
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sklearn_unlearn import ALS, BPR, LightGCN, MatrixFactorization, SparseEASE
+from sklearn_unlearn import (
+    ALS,
+    BPR,
+    TIFUKNN,
+    LightGCN,
+    MatrixFactorization,
+    SessionKNN,
+    SparseEASE,
+)
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import NotConvergedWarning
 from sklearn_unlearn.influence import InfluenceUnlearner, RefitUnlearner, SweepUnlearner
@@ -59,6 +67,8 @@ CLOSED_FORMS = {
     "filter": GraphFilter(8),
     "linear filter": GraphFilter(0),
     "polynomial filter": PolynomialFilter(),
+    "sessions": SessionKNN(),
+    "baskets": TIFUKNN(),
     **{f"knn {kind}": ItemKNN(similarity=kind) for kind in SIMILARITIES},
     **{f"{kind} shards": ShardedRecommender(ItemKNN(), 3, partition=kind) for kind in KINDS},
     "attended shards": ShardedRecommender(MF(6), 3, aggregation="attention"),

@@ -16,11 +16,13 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     SparseEASE,
     UnlearningRecommender,
 )
@@ -93,6 +95,8 @@ FAMILIES = {
     "filter": (GraphFilter(0), "implicit", EXACT),
     "filter, low": (GraphFilter(4), "implicit", CLOSE),
     "filter, polynomial": (PolynomialFilter(5), "implicit", EXACT),
+    "sessions": (SessionKNN(6, 20), "implicit", 0.0),
+    "baskets": (TIFUKNN(6), "implicit", 0.0),
 }
 FACTORS = [name for name in FAMILIES if FAMILIES[name][2] == CLOSE and name != "filter, low"]
 SHUFFLED = np.random.default_rng(1).permutation(N_USERS * N_ITEMS)

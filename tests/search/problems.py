@@ -12,14 +12,17 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
 )
+from sklearn_unlearn.exact.sequences._session_index import DECAYS
 from sklearn_unlearn.influence import InfluenceUnlearner, SweepUnlearner
 from sklearn_unlearn.pruning import HopPruner, ImportancePruner
 from sklearn_unlearn.recommenders._knn import SIMILARITIES
@@ -34,7 +37,15 @@ FACTOR_MODELS = (
     "LightGCN-weighted",
 )
 SPECTRAL_START = "sklearn_unlearn.optimizers._newton_cg.spectral_start"
-CLOSED_FORMS = ("EASE", "ItemKNN", "GraphFilter", "PolynomialFilter", "SparseEASE")
+CLOSED_FORMS = (
+    "EASE",
+    "ItemKNN",
+    "GraphFilter",
+    "PolynomialFilter",
+    "SparseEASE",
+    "SessionKNN",
+    "TIFUKNN",
+)
 FAMILIES = (*FACTOR_MODELS, *CLOSED_FORMS, "sharded")
 # Shares of a loss's own scale at which optima are mostly unique; those below are there for the
 # requests that have no well-defined answer, which must be answered all the same.
@@ -133,6 +144,11 @@ def random_estimator(rng, family, X):
         return GraphFilter(int(rng.integers(0, 9)), random_state=int(rng.integers(1000)))
     if family == "PolynomialFilter":
         return PolynomialFilter(int(rng.integers(1, 12)), float(rng.choice([0.5, 1.0, 4.0])))
+    if family == "SessionKNN":
+        sizes = int(rng.integers(1, 21)), int(rng.integers(1, 101))
+        return SessionKNN(*sizes, decay=str(rng.choice(sorted(DECAYS))))
+    if family == "TIFUKNN":
+        return TIFUKNN(int(rng.integers(1, 21)), int(rng.integers(1, 9)))
     seed, shards = int(rng.integers(1000)), int(rng.integers(1, 4))
     submodel = ALS(3, regularization=norm, random_state=0)
     return ShardedRecommender(submodel, n_shards=shards, random_state=seed)

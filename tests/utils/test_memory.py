@@ -11,11 +11,13 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
 )
@@ -34,6 +36,8 @@ ALL = [
     GraphFilter(),
     PolynomialFilter(),
     SparseEASE(),
+    SessionKNN(),
+    TIFUKNN(),
     ShardedRecommender(ALS()),
 ]
 BEYOND = 2**31 + 5
@@ -78,6 +82,8 @@ def test_sides_beyond_32_bits_are_refused(model, shape):
         (ShardedRecommender(EASE(), 2), (3, 10**6), "14.6 TiB"),
         (ItemKNN(), (3, 10**9), "22.4 GiB"),
         (SparseEASE(), (3, 10**9), "29.8 GiB"),
+        (SessionKNN(), (10**9, 3), "22.4 GiB"),
+        (TIFUKNN(), (10**9, 3), "22.4 GiB"),
     ],
     ids=lambda one: type(one).__name__,
 )

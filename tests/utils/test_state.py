@@ -11,11 +11,13 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
 )
@@ -49,6 +51,8 @@ FAMILIES = [
     GraphFilter(2, random_state=0),
     GraphFilter(0),
     PolynomialFilter(3),
+    SessionKNN(3),
+    TIFUKNN(3),
     ShardedRecommender(ALS(2, random_state=0), 2, random_state=0),
 ]
 

@@ -12,10 +12,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sklearn_unlearn import (
     ALS,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
 )
@@ -34,6 +36,8 @@ MODELS = [
     GraphFilter(2, random_state=0),
     PolynomialFilter(3),
     SparseEASE(5),
+    SessionKNN(5),
+    TIFUKNN(5),
     ShardedRecommender(EASE(), n_shards=2, random_state=0),
 ]
 VERBS = {
