@@ -137,12 +137,12 @@ def forget_gap(
 
     Parameters
     ----------
-    model : recommender
+    model : recommender or RecommenderPipeline
         Fitted on everything, with ``predict_pairs``, and ``forget`` unless `after` is passed. It is
-        never changed.
+        never changed. Of a pipeline the recommenders are compared.
 
     interactions, users, items : default=None
-        The request, in every form that `forget` takes.
+        The request, in every form that `forget` takes; of a pipeline with an encoder, in ids.
 
     after : recommender or array of shape (n_users, n_items), default=None
         The model after the request, or its scores. None: a copy of `model` forgets it.
@@ -194,9 +194,12 @@ def forget_gap(
     >>> found.groups["affected"].gap < 0.01
     True
     """
-    data = _interactions(model, X)
     given = {"interactions": interactions, "users": users, "items": items}
     request = {name: value for name, value in given.items() if value is not None}
+    if hasattr(model, "_to_positions"):
+        model, request = model._to_positions(request)
+        after, refit, other_refit = map(_recommender_of, (after, refit, other_refit))
+    data = _interactions(model, X)
     positions = positions_of(data, request)
     seconds = refit_seconds = None
     if after is None:
@@ -216,18 +219,17 @@ def forget_gap(
     return ForgetGap(groups, len(positions), seconds, refit_seconds)
 
 
+def _recommender_of(model: Any) -> Any:
+    """Return the last step of a pipeline, or what is none."""
+    return model.steps[-1][1] if hasattr(model, "steps") else model
+
+
 def _interactions(model: Any, X: Any) -> Interactions:
     if X is not None:
         checked = check_array(
             as_numbers(X, "X"), accept_sparse="csr", dtype=np.float64, input_name="X"
         )
         return Interactions.from_matrix(checked)
-    if hasattr(model, "steps"):
-        raise TypeError(
-            f"the model is a {type(model).__name__}; expected a recommender, as scores are "
-            "compared by position and a pipeline speaks ids. Pass its last step and a request of "
-            "positions."
-        )
     kept = getattr(model, "_interactions", None)
     if not isinstance(kept, Interactions):
         raise ValueError(

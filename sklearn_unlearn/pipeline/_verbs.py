@@ -236,6 +236,27 @@ class RecommenderVerbs:
         first = self.steps[0][1]
         return first if isinstance(first, InteractionEncoder) else None
 
+    def _to_positions(self, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the recommender and a request of ids as one of positions, for what compares them.
+
+        The keys of `request` are the arguments of `forget`.
+        """
+        check_is_fitted(self)
+        model, encoder = self.steps[-1][1], self._encoder
+        if encoder is None:
+            return model, request
+        lenient, parts = snapshot(encoder).set_params(unknown="ignore"), dict(request)
+        found = read_request(
+            lenient,
+            model._interactions,
+            parts.get("interactions"),
+            parts.get("users"),
+            parts.get("items"),
+            "raise",
+        )
+        positions = {"interactions": found.pairs, "users": found.users, "items": found.items}
+        return model, {name: positions[name] for name in parts}
+
     def _entries(self, X: Any, start: int = 0) -> Any:
         """Pass a matrix through the steps before the last, from `start` on."""
         if not np.shape(X)[0]:
