@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -269,13 +270,21 @@ class SeedTestResult:
             ax.fill_betweenx([row - 0.3, row + 0.3], 0.5, one.bound, color="0.9")
             ax.plot([one.floor], [row], "|", color="0.3", markersize=14, label=label["floor"])
             error = [[one.forgotten - low], [high - one.forgotten]]
-            ax.errorbar([one.forgotten], [row], xerr=error, fmt="o", label=label["forgotten"])
-            ax.plot([one.nothing], [row], "x", color="C3", label=label["nothing"])
+            ax.errorbar(
+                [one.forgotten],
+                [row],
+                xerr=error,
+                fmt="o",
+                color="#0072B2",
+                label=label["forgotten"],
+            )
+            ax.plot([one.nothing], [row], "x", color="#D55E00", label=label["nothing"])
         ax.set_yticks(range(len(self.groups)), labels=[_DESCRIPTIONS[one] for one in self.groups])
+        ax.set_ylim(len(self.groups) - 0.5, -0.5)  # in the order of the table
         ax.set_xlim(0.49, 1.01)
-        ax.set_xlabel("AUC of telling from refits (grey: as refits)")
-        ax.set_title(self.verdict)
-        ax.legend()
+        verdict = textwrap.fill(f"verdict: {self.verdict}", 60)
+        ax.set_xlabel(f"AUC of telling from refits (grey: as refits)\n{verdict}")
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False)
         return ax
 
 
