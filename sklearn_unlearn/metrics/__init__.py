@@ -14,6 +14,8 @@ from sklearn_unlearn.metrics._forget_gap import ForgetGap, GapGroup, forget_gap
 from sklearn_unlearn.metrics._forget_scorer import make_forget_scorer
 from sklearn_unlearn.metrics._gap import noise_floor, remaining_gap
 from sklearn_unlearn.metrics._groups import exposure_at_k, fairness_gap
+from sklearn_unlearn.metrics._membership import membership_inference
+from sklearn_unlearn.metrics._membership_result import MembershipArm, MembershipResult
 from sklearn_unlearn.metrics._overlap import rank_biased_overlap, top_k_overlap
 from sklearn_unlearn.metrics._ranking import (
     hit_rate_at_k,
@@ -34,6 +36,8 @@ from sklearn_unlearn.metrics._seed_test import seed_test
 __all__ = [
     "ForgetGap",
     "GapGroup",
+    "MembershipArm",
+    "MembershipResult",
     "SeedTestResult",
     "coverage_at_k",
     "exposure_at_k",
@@ -46,6 +50,7 @@ __all__ = [
     "make_forget_scorer",
     "make_ranking_scorer",
     "map_at_k",
+    "membership_inference",
     "mrr_at_k",
     "ndcg_at_k",
     "noise_floor",
