@@ -168,6 +168,8 @@ class SessionKNN(SequenceModel):
             self._interactions, retained, request.positions, request.added
         )
         status = "sessions were taken out of, put in and moved in the lists of items"
+        if n_lists == retained.n_items:
+            status = "every list was made again"
         return _to_attributes(index), n_lists, status
 
     def _grown(self, data: Interactions) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import heapq
 import math
 import pickle
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_unlearn import SessionKNN
+from sklearn_unlearn import TIFUKNN, SessionKNN, ShardedRecommender
 from sklearn_unlearn.audit import load, save
 from sklearn_unlearn.backends import _scipy
-from sklearn_unlearn.exact.sequences import _session_kernels
+from sklearn_unlearn.exact.sequences import _session_index, _session_kernels
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.preprocessing import InteractionEncoder
@@ -37,6 +38,19 @@ def test_scikit_learn_checks(estimator, check):
 
 @parametrize_with_forget_checks(MODELS)
 def test_forget_checks(check):
+    check()
+
+
+WRAPPED = [
+    ShardedRecommender(SessionKNN(5), 3, random_state=0),
+    ShardedRecommender(TIFUKNN(5), 3, random_state=0),
+    make_recommender_pipeline(InteractionEncoder(value="n", duplicates="max"), SessionKNN(5)),
+    make_recommender_pipeline(InteractionEncoder(value="n", duplicates="max"), TIFUKNN(5)),
+]
+
+
+@parametrize_with_forget_checks(WRAPPED)
+def test_forget_checks_in_shards_and_pipelines(check):
     check()
 
 
@@ -207,13 +221,14 @@ requests = st.lists(st.tuples(kinds, st.integers(0, 10**6)), min_size=1, max_siz
 
 
 @settings(max_examples=60, deadline=None)
-@given(requests, st.integers(0, 5), st.sampled_from([3, 40]))
-def test_any_sequence_of_requests_ends_at_the_refit_bit_for_bit(sequence, seed, span):
+@given(requests, st.integers(0, 5), st.sampled_from([3, 40]), st.sampled_from([0.0, 0.3, np.inf]))
+def test_any_sequence_of_requests_ends_at_the_refit_bit_for_bit(sequence, seed, span, share):
     rest = sessions(20, 8, seed, span)
     owners = np.random.default_rng(seed).integers(0, 7, 20)
     model = SessionKNN(4, 9).fit(rest, owners=owners)
     for kind, number in sequence:
-        rest = answer(model, rest, owners, kind, np.random.default_rng(number))
+        with mock.patch.object(_session_index, "_CORRECTED", share):
+            rest = answer(model, rest, owners, kind, np.random.default_rng(number))
         if not rest.any():
             return
     refit = SessionKNN(4, 9).fit(rest, owners=owners)
@@ -279,7 +294,8 @@ def test_a_thousand_requests_end_at_the_refit_bit_for_bit():
         assert_array_equal(getattr(model, name), getattr(refit, name))
 
 
-def test_the_last_event_that_goes_moves_the_session():
+def test_the_last_event_that_goes_moves_the_session(monkeypatch):
+    monkeypatch.setattr(_session_index, "_CORRECTED", np.inf)
     data = np.array([[5.0, 1], [3, 0], [0, 4]])
     model = SessionKNN().fit(data)
     assert_array_equal(model._list_sessions, [0, 1, 0, 2])
@@ -288,7 +304,9 @@ def test_the_last_event_that_goes_moves_the_session():
     assert_array_equal(model._session_times, [1, 3, 4])
 
 
-def test_new_sessions_items_and_owners_are_learned():
+@pytest.mark.parametrize("share", [0.0, np.inf])
+def test_new_sessions_items_and_owners_are_learned(monkeypatch, share):
+    monkeypatch.setattr(_session_index, "_CORRECTED", share)
     owners = np.arange(80) % 11
     model = SessionKNN(5, 20).fit(X[:, :28], owners=owners)
     model.learn(([80, 82, 3], [29, 0, 28]), [200.0, 50.0, 60.0], owners=[4, 11, 12])
@@ -358,10 +376,19 @@ def test_owners_are_checked_before_anything_changes():
 
 def test_a_request_costs_what_it_touches(monkeypatch):
     model = SessionKNN().fit(X)
+    monkeypatch.setattr(_session_index.SessionIndex, "of", lambda *_: pytest.fail("fitted"))
     monkeypatch.setattr(_session_kernels, "score_sessions", lambda *_: pytest.fail("scored"))
     report = model.forget(users=[3]).forget_report_
     assert (report.method, report.guarantee, report.n_users) == ("downdate", "exact", 1)
     assert report.n_rows_updated == report.n_interactions == np.count_nonzero(X[3])
+
+
+def test_a_large_request_makes_every_list_again():
+    rest, model = X.copy(), SessionKNN(5, 20).fit(X)
+    rest[10:60] = 0
+    report = model.forget(users=np.arange(10, 60)).forget_report_
+    assert (report.status, report.n_rows_updated) == ("every list was made again", 30)
+    require_same_state(model, rest)
 
 
 def test_a_snapshot_keeps_the_state(tmp_path):

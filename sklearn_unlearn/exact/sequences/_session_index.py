@@ -27,6 +27,9 @@ __all__ = ["DECAYS", "SessionIndex", "session_scores", "session_times"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+# Requests of a larger share of all events are answered by making every list again, which is faster.
+_CORRECTED = 0.03
+
 DECAYS = {
     "none": _kernels.NONE,
     "linear": _kernels.LINEAR,
@@ -123,17 +126,18 @@ class SessionIndex:
         n_items : int
             How many lists changed.
         """
+        if len(positions) + len(added) > _CORRECTED * before.n_interactions:
+            return self.of(retained), before.n_items
         touched = sorted_union(rows_of(before.indptr, positions), rows_of(retained.indptr, added))
         times = self.times.copy()
         times[touched] = session_times(retained, touched)
         moved = touched[times[touched] != self.times[touched]]
         gone = sorted_union(positions, concatenate_ranges(before.indptr, moved))
         come = sorted_union(added, concatenate_ranges(retained.indptr, moved))
-        old_items, old_rows = _cells(before, gone)
+        (old_items, old_rows), (new_items, new_rows) = _cells(before, gone), _cells(retained, come)
         places = self._find(old_items, old_rows, self.times)
         sessions = without(self.sessions, np.sort(places))
         starts = self.starts - _before(old_items, len(self.starts))
-        new_items, new_rows = _cells(retained, come)
         if len(come):
             rest = SessionIndex(starts, sessions, times)
             order = np.lexsort((-new_rows, -times[new_rows], new_items))
@@ -141,8 +145,7 @@ class SessionIndex:
             places = rest._find(new_items, new_rows, times)
             sessions = with_entries(sessions, places, new_rows.astype(sessions.dtype), places)
             starts = starts + _before(new_items, len(starts))
-        n_lists = len(sorted_union(old_items, new_items))
-        return SessionIndex(starts, sessions, times), n_lists
+        return SessionIndex(starts, sessions, times), len(sorted_union(old_items, new_items))
 
     def grown(self, shape: tuple[int, int]) -> SessionIndex:
         """Return the same lists in a larger table."""
