@@ -60,16 +60,19 @@ class ClosedFormModel(RecommenderMixin, LearnMixin, ForgetMixin, BaseEstimator):
             If X holds NaN, infinity or negative values, or no interaction at all.
         """
         with restored_on_failure(self):
-            data = self._check_training_data(X, sample_weight)
-            with refusing_overflow(self), self._threads():
-                state = self._learn(data)
-            refuse_not_finite(self, state)
-            for name in ("forget_report_", "learn_report_"):
-                self.__dict__.pop(name, None)
-            if self._fixed_by_fit:
-                state["_fitted_with"] = tuple(getattr(self, name) for name in self._fixed_by_fit)
-            self.__dict__.update(state, _interactions=data)
+            self._fit_to(self._check_training_data(X, sample_weight), self, {})
         return self
+
+    def _fit_to(self, data: Interactions, view: Any, state: dict[str, Any]) -> None:
+        """Put what a view of the model learns in place, and some state beside it."""
+        with refusing_overflow(self), self._threads():
+            state = {**state, **view._learn(data)}
+        refuse_not_finite(self, state)
+        for name in ("forget_report_", "learn_report_"):
+            self.__dict__.pop(name, None)
+        if self._fixed_by_fit:
+            state["_fitted_with"] = tuple(getattr(self, name) for name in self._fixed_by_fit)
+        self.__dict__.update(state, _interactions=data)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return how well the scores tell what is observed from what is not.

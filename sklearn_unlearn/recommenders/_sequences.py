@@ -14,13 +14,7 @@ from sklearn_unlearn.recommenders._types import Floats, State
 from sklearn_unlearn.utils._compat import _fit_context
 from sklearn_unlearn.utils._state import check_table, refuse_loaded
 from sklearn_unlearn.utils._validation import as_positions
-from sklearn_unlearn.utils._verbs import (
-    lock_of,
-    refuse_not_finite,
-    refusing_overflow,
-    restored_on_failure,
-    snapshot,
-)
+from sklearn_unlearn.utils._verbs import lock_of, restored_on_failure, snapshot
 
 __all__ = ["SequenceModel"]
 
@@ -72,12 +66,7 @@ class SequenceModel(ClosedFormModel):
             data = self._check_training_data(X)
             view = snapshot(self)
             view._owners = _read_owners(owners, data.n_users, 0)
-            with refusing_overflow(self), self._threads():
-                state = {"_owners": view._owners, **view._learn(data)}
-            refuse_not_finite(self, state)
-            for name in ("forget_report_", "learn_report_"):
-                self.__dict__.pop(name, None)
-            self.__dict__.update(state, _interactions=data)
+            self._fit_to(data, view, {"_owners": view._owners})
         return self
 
     def forget(
@@ -131,6 +120,8 @@ class SequenceModel(ClosedFormModel):
             For a wrong shape, a position out of range, or if nothing was passed.
         UnknownInteractionError
             With ``missing="raise"``, if the model was never trained on part of the request.
+        ChangedParameterError
+            If a parameter that the fitted state rests on was changed after `fit`.
         """
         self._check_fitted()
         with lock_of(self):
@@ -206,6 +197,8 @@ class SequenceModel(ClosedFormModel):
             With ``existing="raise"``, for pairs that the model has learned already.
         TooLargeError
             If there is no room for a table of the new shape.
+        ChangedParameterError
+            If a parameter that the fitted state rests on was changed after `fit`.
         """
         self._check_fitted()
         new = {"values": values, "n_users": n_users, "n_items": n_items}

@@ -136,6 +136,8 @@ class TIFUKNN(SequenceModel):
         self.alpha = alpha
         self.n_jobs = n_jobs
 
+    # A request weighs some of the baskets again, and takes the others to be weighed likewise.
+    _fixed_by_fit = ("n_groups", "within_decay", "group_decay")
     _smaller = "Leave out old baskets and rare items."
 
     def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:

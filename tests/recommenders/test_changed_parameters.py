@@ -13,11 +13,13 @@ from sklearn_unlearn import (
     ALS,
     BPR,
     EASE,
+    TIFUKNN,
     GraphFilter,
     ItemKNN,
     LightGCN,
     MatrixFactorization,
     PolynomialFilter,
+    SessionKNN,
     ShardedRecommender,
     SparseEASE,
     UnlearningRecommender,
@@ -47,6 +49,8 @@ MODELS = {
     "filter": (GraphFilter(4, **SEED), IMPLICIT),
     "filter, no components": (GraphFilter(0, **SEED), IMPLICIT),
     "polynomial": (PolynomialFilter(), IMPLICIT),
+    "sessions": (SessionKNN(5, 20), IMPLICIT),
+    "baskets": (TIFUKNN(5), IMPLICIT),
 }
 REFUSED = {
     **{
@@ -65,6 +69,9 @@ REFUSED = {
     "polynomial, order": ("polynomial", {"order": 4}),
     "polynomial, flatness": ("polynomial", {"flatness": 2.0}),
     "polynomial, filter": ("polynomial", {"filter": "linear"}),
+    "baskets, groups": ("baskets", {"n_groups": 2}),
+    "baskets, within": ("baskets", {"within_decay": 0.5}),
+    "baskets, across": ("baskets", {"group_decay": 0.5}),
     "polynomial, powers": ("polynomial", {"filter": [1.0, 0.5]}),
 }
 # What requests answer with the parameters as they are now.
@@ -83,6 +90,13 @@ ANSWERED = {
     "filter, some": ("filter, no components", {"n_components": 4}),
     "filter, alpha": ("filter", {"alpha": 0.1}),
     "polynomial, beta": ("polynomial", {"beta": 0.1}),
+    "sessions, neighbours": ("sessions", {"n_neighbors": 3}),
+    "sessions, recent": ("sessions", {"n_recent": 7}),
+    "sessions, decay": ("sessions", {"decay": "none", "match_decay": "window"}),
+    "sessions, last": ("sessions", {"n_last": 2}),
+    "sessions, idf": ("sessions", {"idf": False}),
+    "baskets, neighbours": ("baskets", {"n_neighbors": 2}),
+    "baskets, alpha": ("baskets", {"alpha": 0.3}),
     "auto, cap": ("auto", {"max_factors": 64}),
 }
 NEW = np.argwhere(IMPLICIT + LABELS == 0)[:2]
