@@ -25,19 +25,30 @@ from sklearn_unlearn.benchmarks.measure._report import SCHEMA, to_json
 from sklearn_unlearn.benchmarks.methods._implicit import matrix_for_implicit
 from sklearn_unlearn.benchmarks.methods._import_path import parse_params
 from sklearn_unlearn.metrics import ndcg_at_k, recall_at_k, remaining_gap
-from sklearn_unlearn.recommenders import EASE, GraphFilter, ItemKNN, PolynomialFilter, SparseEASE
+from sklearn_unlearn.recommenders import (
+    EASE,
+    TIFUKNN,
+    GraphFilter,
+    ItemKNN,
+    PolynomialFilter,
+    SessionKNN,
+    SparseEASE,
+)
 
 __all__ = ["EXACT", "EXACT_REQUESTS", "run_exact"]
 
 Record = dict[str, Any]
 
-#: The estimators that the command knows, and what it asks them to forget.
+#: The estimators that the command knows, and what it asks them to forget. Likes have no times here:
+#: those of sequences take a user for a session, or for its only basket.
 EXACT = {
     "EASE": EASE,
     "GraphFilter": GraphFilter,
     "ItemKNN": ItemKNN,
     "PolynomialFilter": PolynomialFilter,
+    "SessionKNN": SessionKNN,
     "SparseEASE": SparseEASE,
+    "TIFUKNN": TIFUKNN,
 }
 EXACT_REQUESTS = ("pair", "median-user", "heavy-user", "users-1%")
 
