@@ -104,9 +104,12 @@ class ForgetReport:
 
     def __str__(self) -> str:
         touched = f"{counted(self.n_users, 'user')} and {counted(self.n_items, 'item')}"
+        left = f"residual {self.residual:.1e}"
+        if self.guarantee == "rows-solved":  # its residual is that of rows nobody meant to move
+            left = f"{self.answered:.0%} of the request's gradient answered"
         return (
-            f"{self._what()}, of {touched}, in {self.seconds:.2g} s: {self.guarantee}, "
-            f"residual {self.residual:.1e}, by {self.method}"
+            f"{self._what()}, of {touched}, in {self.seconds:.2g} s: {self.guarantee}, {left}, "
+            f"by {self.method}"
         )
 
     def _repr_html_(self) -> str:

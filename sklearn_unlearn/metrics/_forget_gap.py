@@ -149,7 +149,7 @@ def forget_gap(
 
     refit : recommender or array of shape (n_users, n_items), default=None
         The model that never knew the request. None: a copy of `model` is fitted again, which keeps
-        its seed where it has one.
+        its seed where it has one; of a model that was taken over from elsewhere it has to be given.
 
     other_refit : recommender or array of shape (n_users, n_items), default=None
         A second refit, for the floor. Take one that differs in its start alone, which the strategy
@@ -273,6 +273,12 @@ def _fitted_again(
     model: Any, data: Interactions, positions: NDArray[np.int64], request: dict[str, Any]
 ) -> tuple[Any, float]:
     """Return a refit from the seed of the model, where it has one, and the seconds it took."""
+    if getattr(model, "_taken_over", False):
+        raise ValueError(
+            f"the {type(model).__name__} was trained elsewhere, and no refit was passed; expected "
+            "one, as a refit by this library is not the training that the model had. Pass refit=, "
+            "trained without the request from the same start, and other_refit= from another seed."
+        )
     params = model.get_params(deep=False) if hasattr(model, "get_params") else None
     if params is None:
         raise ValueError(

@@ -134,6 +134,11 @@ class SeedGroup:
         """Whether models that forgot nothing can be told from refits by this group."""
         return any(self._is_outside(name, "nothing") for name in _SEEN_BY)
 
+    def shown(self) -> list[tuple[str, Measure]]:
+        """Return the measures for a table: without shares of an effect that cannot be seen."""
+        hidden = () if self.is_seen else ("effect_left", "worst_effect_left")
+        return [(key, one) for key, one in self.measures.items() if key not in hidden]
+
     def reasons(self) -> list[str]:
         """Return the names of the measures by which forgotten models can be told from refits."""
         told = [name for name in _SEEN_BY if self._is_outside(name, "forgotten")]
@@ -224,15 +229,16 @@ class SeedTestResult:
         for name, group in self.groups.items():
             lines += ["", f"{_DESCRIPTIONS[name]} ({len(group.pairs)}): {group.verdict}"]
             lines.append(f"{head}{'nothing':>10}")
-            lines += [_line(key, measure) for key, measure in group.measures.items()]
-        return "\n".join([*lines, "", f"verdict: {self.verdict}"])
+            lines += [_line(key, measure) for key, measure in group.shown()]
+        note = "decided by AUC, AUC of the spread and single models, each against its bound"
+        return "\n".join([*lines, "", f"verdict: {self.verdict} ({note})"])
 
     def _repr_html_(self) -> str:
         head = ("", "floor", "bound", "forgotten", "95 % interval", "nothing")
         tables = [
             html_table(
                 f"{_DESCRIPTIONS[name].capitalize()} ({len(group.pairs)}): {group.verdict}",
-                [_cells(key, measure) for key, measure in group.measures.items()],
+                [_cells(key, measure) for key, measure in group.shown()],
                 head,
             )
             for name, group in self.groups.items()

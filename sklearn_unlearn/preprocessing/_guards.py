@@ -22,7 +22,7 @@ def refuse_unknown(positions: np.ndarray, column: IdColumn, role: str) -> None:
         more = ", ..." if len(unknown) > 3 else ""
         raise UnknownInteractionError(
             f"{len(unknown)} of {len(positions)} {role} ids are unknown ({first}{more}); expected "
-            "ids that fit saw and that are not forgotten. Drop them, fit on all events, or set "
+            "ids that fit saw and that are not forgotten. Drop them, or fit again if new; or set "
             "InteractionEncoder(unknown='ignore') (in forget_users: missing='ignore')."
         )
 

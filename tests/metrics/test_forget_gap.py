@@ -18,6 +18,9 @@ X = make_interactions(50, 30, n_interactions=300, random_state=0)
 IMPLICIT = make_interactions(50, 30, n_interactions=300, feedback="implicit", random_state=0)
 PAIRS = np.argwhere(X.toarray())[[3, 40, 41]]
 MODEL = MatrixFactorization(8, regularization=3.0, random_state=0).fit(X)
+TAKEN_OVER = ALS.from_factors(
+    np.ones((50, 2)), np.ones((30, 2)), IMPLICIT, regularization=1.0, alpha=1.0
+)
 
 
 def scores_of(model, shape=(50, 30)):
@@ -166,6 +169,7 @@ def test_of_a_pipeline_the_request_is_in_ids():
     ("call", "error", "message"),
     [
         (lambda: forget_gap(MODEL), ValueError, "no request was passed"),
+        (lambda: forget_gap(TAKEN_OVER, users=[7]), ValueError, "was trained elsewhere.* refit="),
         (lambda: forget_gap(MODEL, [[0, 0]]), UnknownInteractionError, "have no interaction in X"),
         (lambda: forget_gap(scores_of(MODEL), PAIRS), ValueError, "does not keep what it was"),
         (lambda: forget_gap(scores_of(MODEL), PAIRS, X=X), TypeError, "has no forget; expected"),

@@ -281,7 +281,7 @@ def test_table_reads_as_the_numbers(X, pairs):
     one = result.groups["pairs"].measures["auc"]
     known = (one.floor, one.bound, one.forgotten, *one.interval, one.nothing)
     assert row == tuple(f"{value:.3f}" for value in known)
-    assert text.endswith(f"verdict: {result.verdict}")
+    assert f"\nverdict: {result.verdict} (decided by AUC" in text
     assert repr(result) == f"SeedTestResult(verdict={result.verdict!r}, n_seeds=4)"
     assert "array" not in repr(result.groups)
 
