@@ -73,6 +73,7 @@ def remaining_gap(
 
     See Also
     --------
+    forget_gap : The same in one call on a model and a request, by groups of pairs.
     noise_floor : The gap that a refit from another seed has.
 
     Examples
@@ -110,6 +111,10 @@ def noise_floor(
 
     A remaining gap below this floor cannot be told from chance. Near 1 or above, the model has no
     well-defined refit: regularise it more, or fit it to convergence.
+
+    Where a seed decides more than the start, such as the negatives of pairwise losses, refits of
+    two seeds minimise different objectives. ``RefitUnlearner(start_seed=...)`` of
+    `sklearn_unlearn.influence` keeps those that were drawn, and changes the start alone.
 
     Parameters
     ----------
