@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_unlearn.metrics import forget_gap
+from sklearn_unlearn.metrics._parts import innermost_recommender
 from sklearn_unlearn.plotting._axes import (
     GREY,
     NOTHING,
@@ -106,7 +107,7 @@ class ForgetTradeoffDisplay:
 
         Parameters
         ----------
-        estimator : recommender
+        estimator : recommender or RecommenderPipeline
             Fitted, with a parameter ``unlearner``. It is not changed.
 
         unlearners : dict of str to strategy
@@ -138,12 +139,12 @@ class ForgetTradeoffDisplay:
         request = {name: value for name, value in request.items() if value is not None}
         gaps, seconds, floor, refit_seconds = [], [], None, None
         for unlearner in unlearners.values():
-            twin = copy.deepcopy(estimator).set_params(unlearner=unlearner)
+            twin = _copy_with(estimator, unlearner)
             start = time.perf_counter()
             twin.forget(**request)
             seconds.append(time.perf_counter() - start)
             if options.get("refit") is None:
-                again = copy.deepcopy(estimator).set_params(unlearner="refit")
+                again = _copy_with(estimator, "refit")
                 start = time.perf_counter()
                 options["refit"] = again.forget(**request)
                 refit_seconds = time.perf_counter() - start
@@ -232,3 +233,10 @@ class ForgetTradeoffDisplay:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _copy_with(estimator: Any, unlearner: Any) -> Any:
+    """Copy a fitted model, or a pipeline of one, and let it forget in another way."""
+    twin = copy.deepcopy(estimator)
+    innermost_recommender(twin).set_params(unlearner=unlearner)
+    return twin

@@ -7,18 +7,21 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from sklearn.base import clone
 
 from sklearn_unlearn import ALS, EASE, MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.influence import RefitUnlearner, SweepUnlearner
 from sklearn_unlearn.metrics import ForgetGap, GapGroup, forget_gap, seed_test
 from sklearn_unlearn.model_selection import sample_forget_set
+from sklearn_unlearn.pipeline import make_recommender_pipeline
 from sklearn_unlearn.plotting import (
     ForgetGapDisplay,
     ForgetTradeoffDisplay,
     SeedTestDisplay,
     SequentialForgetDisplay,
 )
+from sklearn_unlearn.preprocessing import InteractionEncoder
 
 X = make_interactions(60, 40, random_state=0)
 MODEL = MatrixFactorization(8, regularization=3.0, random_state=0).fit(X)
@@ -110,6 +113,24 @@ def test_tradeoff_measures_each_way():
     check_readable(display)
     with pytest.raises(ValueError, match=r"group='pairs'; expected one of \['affected'"):
         ForgetTradeoffDisplay.from_estimator(MODEL, ways, users=[7], group="pairs")
+
+
+def test_pipelines_are_drawn_in_ids():
+    rows, columns = np.nonzero(X.toarray())
+    events = np.column_stack([rows + 100, columns, X.toarray()[rows, columns].astype(int)])
+    encoder = InteractionEncoder(value="value")
+    pipeline = make_recommender_pipeline(encoder, clone(MODEL)).fit(events)
+    ways = {"Newton": "influence", "sweeps": SWEEP}
+    drawn = ForgetTradeoffDisplay.from_estimator(pipeline, ways, users=[107], ax=axes())
+    expected = ForgetTradeoffDisplay.from_estimator(MODEL, ways, users=[7], ax=axes())
+    np.testing.assert_allclose(drawn.gaps, expected.gaps, rtol=1e-6)
+    gaps = ForgetGapDisplay.from_estimator(pipeline, users=[107], ax=axes()).gap
+    assert gaps.groups["affected"].gap == pytest.approx(expected.gaps[0], rel=1e-6)
+    requests = [{"users": [107]}, {"users": [103]}]
+    sequence = SequentialForgetDisplay.from_estimator(pipeline, requests, n_refits=2, ax=axes())
+    by_position = [{"users": [7]}, {"users": [3]}]
+    same = SequentialForgetDisplay.from_estimator(MODEL, by_position, n_refits=2, ax=axes())
+    np.testing.assert_allclose(sequence.gaps, same.gaps, rtol=1e-6)
 
 
 def test_tradeoff_of_many_ways_tells_them_apart():
