@@ -148,8 +148,9 @@ def forget_gap(
         The model after the request, or its scores. None: a copy of `model` forgets it.
 
     refit : recommender or array of shape (n_users, n_items), default=None
-        The model that never knew the request. None: a copy of `model` is fitted again, which keeps
-        its seed where it has one; of a model that was taken over from elsewhere it has to be given.
+        The model that never knew the request. None: a copy of `model` is fitted again. It keeps
+        the seed that was drawn, but for models without a parameter ``unlearner``: fit those with an
+        integer ``random_state``. Of a model that was taken over from elsewhere it has to be given.
 
     other_refit : recommender or array of shape (n_users, n_items), default=None
         A second refit, for the floor. Take one that differs in its start alone, which the strategy

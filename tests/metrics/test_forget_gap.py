@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sklearn_unlearn import ALS, BPR, EASE, MatrixFactorization
+from sklearn_unlearn import ALS, BPR, EASE, MatrixFactorization, ShardedRecommender
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.influence import RefitUnlearner
@@ -183,3 +183,13 @@ def test_of_a_pipeline_the_request_is_in_ids():
 def test_bad_arguments_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_shards_are_fitted_again_from_their_seed():
+    model = ShardedRecommender(ALS(4, regularization=20.0), n_shards=2, random_state=3)
+    model.fit(IMPLICIT)
+    pairs = np.argwhere(IMPLICIT.toarray())[:2]
+    again = copy.deepcopy(model).set_params(method="refit").forget(pairs)
+    assert max(group.gap for group in forget_gap(model, pairs, after=again).groups.values()) == 0.0
+    found = forget_gap(model, pairs)
+    assert 0.0 < found.groups["affected"].gap < 0.02
