@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -26,34 +25,27 @@ from sklearn_unlearn.influence import (
 from sklearn_unlearn.influence._problem import ForgetProblem, check_outcome
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Layout
-from sklearn_unlearn.optimizers import minimize_alternating, minimize_growing, minimize_newton_cg
 from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
     SPARE,
     Occupied,
-    canonical,
     columns_of,
     empty_rows,
-    fault_of,
     grown_tables,
     is_saturated,
-    padded,
     penalty_of,
     report_of,
     settled,
     to_attributes,
     to_table,
-    trained_elsewhere,
     used_columns,
 )
+from sklearn_unlearn.recommenders._factor_training import FactorTraining
 from sklearn_unlearn.recommenders._loaded import check_factors
-from sklearn_unlearn.recommenders._penalty import PenaltyChoice
 from sklearn_unlearn.recommenders._strategies import STRATEGIES, check_unlearner, names_of
 from sklearn_unlearn.recommenders._types import Columns, Floats, ModelObjective, State
-from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.solvers._gauge import canonical_rotation
 from sklearn_unlearn.utils._compat import _fit_context
-from sklearn_unlearn.utils._memory import table_bytes
 from sklearn_unlearn.utils._random import draw_seed
 from sklearn_unlearn.utils._state import refuse_changed
 from sklearn_unlearn.utils._verbs import refuse_not_finite, refusing_overflow, restored_on_failure
@@ -69,7 +61,7 @@ __all__ = [
 _LOOSER, _FINEST, _LOOSEST = 100, 1e-3, 1e-1
 
 
-class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
+class FactorModel(FactorTraining, FactorScores, LearnMixin, ForgetMixin, BaseEstimator):
     """Base of the factor models: a subclass is hyper-parameters and `_make_objective`.
 
     ``_make_objective(data, offset=None)`` states the objective of some interactions; `offset` fixes
@@ -139,27 +131,6 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             # Past `fit` and scikit-learn's wrapper of it.
             warnings.warn(fault, NotConvergedWarning, stacklevel=4)
         return state
-
-    def _train(self, data: Interactions, seed: int) -> tuple[dict[str, Any], str]:
-        """Attributes of a fit, and what it did not reach, if anything."""
-        result, objective = self._minimize(data, seed)
-        theta = self._canonical(result.theta, objective)
-        state = self._attributes(theta, objective, data)
-        state.update(
-            _interactions=self._kept(data),
-            _seed=seed,
-            _slack=result.slack,
-            _fit_work=result.n_passes * data.n_interactions,
-            n_iter_=max(result.n_steps, 1),
-            converged_=result.converged,
-            gradient_norm_=result.gradient_norm[1],
-        )
-        return state, fault_of(type(self).__name__, result, self.tol * objective.gradient_scale)
-
-    @classmethod
-    def _kept(cls, data: Interactions) -> Interactions:
-        """Interactions as the model keeps them, with or without what was derived from them."""
-        return data if cls._keeps_derived else data.bare()
 
     def certify(self, tol: float = 1e-6) -> OptimalityCertificate:
         """Check for global optimality, and bound the distance to any refit.
@@ -315,15 +286,6 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
             added=request.added,
         )
 
-    def _refit(
-        self, data: Interactions, train: Callable[[Any], Any] | None, seed: int | None = None
-    ) -> NewtonResult:
-        """Train again on the data: as `fit` does, from another start, or as `train` elsewhere."""
-        if train is None:
-            return self._minimize(data, self._seed if seed is None else seed)[0]
-        objective = self._make_objective(data)
-        return trained_elsewhere(train(data.to_csr()), objective)
-
     def _occupied(self, *tables: Interactions) -> Occupied | None:
         """Rows that hold something in any table; None where they are most of it."""
 
@@ -346,19 +308,7 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
     # -- what a model is made of -------------------------------------------------------------------
     # Whether tables have the data type of the interactions; else they are in double precision.
     _keeps_dtype = False
-    # Whether requests find what a fit has derived from the interactions, or derive it anew.
-    _keeps_derived = True
     _tables: tuple[str, ...] = ("factors",)
-    _smaller = (
-        "Use a smaller n_factors, or ItemKNN, which keeps lists of items; or leave out users and "
-        "items with few interactions."
-    )
-
-    def _memory_needed(self, n_users: int, n_items: int, n_stored: int) -> int:
-        # The factors, and the tables of Newton's method over the rows that hold something: point,
-        # gradient, step and product.
-        full = min(n_users, n_stored) + min(n_items, n_stored)
-        return table_bytes(n_users + n_items + 4 * full, columns_of(self), 4)
 
     def _computed(self, state: State) -> State:
         # Where every column is in use, none can be missing: the slack is infinite.
@@ -372,10 +322,6 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         check_factors(self, state, self._tables, self._with_biases)
 
     # -- from tables to attributes and back --------------------------------------------------------
-    def _canonical(self, theta: Floats, objective: ModelObjective) -> Floats:
-        """Table in the basis that `canonical_factors` gives."""
-        return canonical(theta, objective.layout, self.tol)
-
     def _attributes(
         self,
         theta: Floats,
@@ -414,34 +360,6 @@ class FactorModel(PenaltyChoice, FactorScores, LearnMixin, ForgetMixin, BaseEsti
         if self._taken_over and self.unlearner is None:
             strategy.set_params(on_failure="warn")  # a refit here would be another training
         return strategy
-
-    def _minimize(self, data: Interactions, seed: int) -> tuple[NewtonResult, ModelObjective]:
-        objective = whole = self._make_objective(data)
-        occupied = Occupied.of(data, whole.is_drawn)
-        if occupied is not None:
-            objective = self._make_objective(occupied.take(data))
-
-        settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter}
-        settings |= {"on_step": self._show}
-        if objective.has_exact_rows:
-            settings |= {"n_sweeps": self.n_sweeps, "dtype": data.dtype}
-        if self.n_factors == "auto":
-            rows = None if occupied is None else occupied.rows
-            settings["max_factors"] = self.max_factors
-            result = minimize_growing(objective, rows=rows, **settings)
-            theta = padded(result.theta, whole.layout.fit_bias, self.max_factors)
-            result = replace(result, theta=theta)
-            whole = whole.with_factors(theta.shape[1] - 2 * whole.layout.fit_bias)
-        elif objective.has_exact_rows:
-            items = None if occupied is None else occupied.items
-            result = minimize_alternating(objective, items=items, **settings)
-        else:
-            rows = None if occupied is None else occupied.rows
-            result = minimize_newton_cg(objective, rows=rows, **settings)
-        theta = result.theta if occupied is None else occupied.put(result.theta, whole.layout)
-        # Rows without interactions shrink towards zero from a random start: put them there.
-        theta = settled(theta, whole.layout, empty_rows(data, whole))
-        return replace(result, theta=theta), whole
 
     def _show(self, step: int, value: float, gradient_norm: float, n_products: float) -> None:
         """Print a step of a fit or of a request, with ``verbose``; not all know what they leave."""
