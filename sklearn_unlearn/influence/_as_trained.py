@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._influence import InfluenceUnlearner
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._stages import (
     SWEEP,
     Rules,

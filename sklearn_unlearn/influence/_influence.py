@@ -10,7 +10,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.influence._local import solve_locally
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._pruned import solve_pruned
 from sklearn_unlearn.influence._stages import (
     Rules,

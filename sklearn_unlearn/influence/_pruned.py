@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.solvers import newton
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.utils._doc_links import DocLinkMixin
 from sklearn_unlearn.utils._random import draw_seed

@@ -20,7 +20,8 @@ from sklearn_unlearn.backends import like, to_numpy
 from sklearn_unlearn.certificates import certify
 from sklearn_unlearn.certificates._rank import complete_rank as fill_rank
 from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._refit import refit
 from sklearn_unlearn.objectives import FactorObjective, Objective, TiltedObjective
 from sklearn_unlearn.solvers import NewtonSettings, newton

@@ -8,7 +8,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import (
     SWEEP,

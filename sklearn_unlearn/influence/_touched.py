@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_unlearn.influence._local import largest
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.utils._interactions import sorted_union

@@ -29,6 +29,7 @@ from sklearn_unlearn.recommenders._factor_scores import FactorScores
 from sklearn_unlearn.recommenders._factor_state import (
     SPARE,
     Occupied,
+    canonical,
     columns_of,
     empty_rows,
     grown_tables,
@@ -308,6 +309,8 @@ class FactorModel(FactorTraining, FactorScores, LearnMixin, ForgetMixin, BaseEst
     # -- what a model is made of -------------------------------------------------------------------
     # Whether tables have the data type of the interactions; else they are in double precision.
     _keeps_dtype = False
+    # Whether requests find what a fit has derived from the interactions, or derive it anew.
+    _keeps_derived = True
     _tables: tuple[str, ...] = ("factors",)
 
     def _computed(self, state: State) -> State:
@@ -322,6 +325,15 @@ class FactorModel(FactorTraining, FactorScores, LearnMixin, ForgetMixin, BaseEst
         check_factors(self, state, self._tables, self._with_biases)
 
     # -- from tables to attributes and back --------------------------------------------------------
+    def _canonical(self, theta: Floats, objective: ModelObjective) -> Floats:
+        """Table in the basis that `canonical_factors` gives."""
+        return canonical(theta, objective.layout, self.tol)
+
+    @classmethod
+    def _kept(cls, data: Interactions) -> Interactions:
+        """Interactions as the model keeps them, with or without what was derived from them."""
+        return data if cls._keeps_derived else data.bare()
+
     def _attributes(
         self,
         theta: Floats,

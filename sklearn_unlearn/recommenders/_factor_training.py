@@ -12,7 +12,6 @@ from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_growing, minimize_newton_cg
 from sklearn_unlearn.recommenders._factor_state import (
     Occupied,
-    canonical,
     columns_of,
     empty_rows,
     fault_of,
@@ -21,7 +20,7 @@ from sklearn_unlearn.recommenders._factor_state import (
     trained_elsewhere,
 )
 from sklearn_unlearn.recommenders._penalty import PenaltyChoice
-from sklearn_unlearn.recommenders._types import Floats, ModelObjective
+from sklearn_unlearn.recommenders._types import ModelObjective
 from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.utils._memory import table_bytes
 
@@ -31,8 +30,6 @@ __all__ = ["FactorTraining"]
 class FactorTraining(PenaltyChoice, BaseEstimator):
     """Training of a model with `_make_objective`, in a fit or within a request."""
 
-    # Whether requests find what a fit has derived from the interactions, or derive it anew.
-    _keeps_derived = True
     _smaller = (
         "Use a smaller n_factors, or ItemKNN, which keeps lists of items; or leave out users and "
         "items with few interactions."
@@ -59,11 +56,6 @@ class FactorTraining(PenaltyChoice, BaseEstimator):
             gradient_norm_=result.gradient_norm[1],
         )
         return state, fault_of(type(self).__name__, result, self.tol * objective.gradient_scale)
-
-    @classmethod
-    def _kept(cls, data: Interactions) -> Interactions:
-        """Interactions as the model keeps them, with or without what was derived from them."""
-        return data if cls._keeps_derived else data.bare()
 
     def _refit(
         self, data: Interactions, train: Callable[[Any], Any] | None, seed: int | None = None
@@ -101,7 +93,3 @@ class FactorTraining(PenaltyChoice, BaseEstimator):
         # Rows without interactions shrink towards zero from a random start: put them there.
         theta = settled(theta, whole.layout, empty_rows(data, whole))
         return replace(result, theta=theta), whole
-
-    def _canonical(self, theta: Floats, objective: ModelObjective) -> Floats:
-        """Table in the basis that `canonical_factors` gives."""
-        return canonical(theta, objective.layout, self.tol)

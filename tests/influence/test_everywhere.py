@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from sklearn_unlearn.influence import _stages
-from sklearn_unlearn.influence._problem import Progress
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._stages import Rules, sweep_everywhere
 from sklearn_unlearn.influence._touched import solve_touched
 from sklearn_unlearn.objectives import WeightedObjective

@@ -13,7 +13,7 @@ from sklearn_unlearn import ALS, MatrixFactorization
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import ForgetError, ForgetFallbackWarning, NotConvergedWarning
 from sklearn_unlearn.influence import SweepUnlearner, _stages
-from sklearn_unlearn.influence._problem import Progress
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.objectives import TiltedObjective, _block_steps
 from sklearn_unlearn.solvers import NewtonResult, Status

@@ -10,7 +10,8 @@ from numpy.testing import assert_array_equal
 
 from sklearn_unlearn.certificates._rank import slack_of
 from sklearn_unlearn.influence import _touched
-from sklearn_unlearn.influence._problem import ForgetProblem, Progress
+from sklearn_unlearn.influence._problem import ForgetProblem
+from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import Rules
 from sklearn_unlearn.influence._touched import solve_touched
