@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.optimizers import minimize_alternating, minimize_growing, minimize_newton_cg
 from sklearn_unlearn.recommenders._factor_state import (
@@ -27,8 +25,18 @@ from sklearn_unlearn.utils._memory import table_bytes
 __all__ = ["FactorTraining"]
 
 
-class FactorTraining(PenaltyChoice, BaseEstimator):
+class FactorTraining(PenaltyChoice):
     """Training of a model with `_make_objective`, in a fit or within a request."""
+
+    # Of the model that this is a part of.
+    tol: float
+    n_sweeps: int
+    _seed: int
+    _make_objective: Callable[..., ModelObjective]
+    _attributes: Callable[..., dict[str, Any]]
+    _canonical: Callable[..., Any]
+    _kept: Callable[[Interactions], Interactions]
+    _show: Callable[..., None]
 
     _smaller = (
         "Use a smaller n_factors, or ItemKNN, which keeps lists of items; or leave out users and "
@@ -72,7 +80,7 @@ class FactorTraining(PenaltyChoice, BaseEstimator):
         if occupied is not None:
             objective = self._make_objective(occupied.take(data))
 
-        settings = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter}
+        settings: dict[str, Any] = {"seed": seed, "tol": self.tol, "max_iter": self.max_iter}
         settings |= {"on_step": self._show}
         if objective.has_exact_rows:
             settings |= {"n_sweeps": self.n_sweeps, "dtype": data.dtype}
