@@ -146,7 +146,8 @@ class Flush:
         if n_left:
             warnings.warn(
                 f"{n_left} requests name categories or a date, of which this service knows "
-                "nothing; expected its arguments categories and event_times. They stay pending: "
+                "nothing; expected its arguments categories and event_times (--categories and "
+                "--events of a command). They stay pending: "
                 "flush by a service that has them.",
                 UserWarning,
                 stacklevel=4,

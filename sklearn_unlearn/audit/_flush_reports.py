@@ -19,6 +19,10 @@ class FlushReport:
     n_requests, n_not_found : int
         Requests that it completed, and those of them of which the model held nothing.
 
+    n_left : int
+        Requests that stay pending, as they name categories or a date of which the service knows
+        nothing.
+
     generation : int
         Number of the last flush that had something to forget, here or in backups.
 
@@ -50,6 +54,7 @@ class FlushReport:
 
     n_requests: int = 0
     n_not_found: int = 0
+    n_left: int = 0
     generation: int = 0
     report: ForgetReport | None = None
     busy: bool = False
@@ -69,7 +74,10 @@ class FlushPreview:
     Parameters
     ----------
     n_requests, n_not_found : int
-        Open requests, and those of them of which the model holds nothing.
+        Requests that it would complete, and those of them of which the model holds nothing.
+
+    n_left : int
+        As in `FlushReport`.
 
     n_interactions, n_users, n_items : int
         Interactions that would go, and users and items that would lose one.
@@ -92,6 +100,7 @@ class FlushPreview:
 
     n_requests: int
     n_not_found: int
+    n_left: int
     n_interactions: int
     n_users: int
     n_items: int

@@ -89,12 +89,12 @@ class Scopes:
         if request.categories and self._categories is None:
             raise ValueError(
                 "the request names categories, and the service knows no categories; expected its "
-                "argument categories. Pass the category of each item."
+                "argument categories (--categories of a command). Pass the category of each item."
             )
         if request.before is not None and self._event_times is None:
             raise ValueError(
                 "the request names a date, and the service knows no times; expected its argument "
-                "event_times. Pass users, items and times of the events."
+                "event_times (--events of a command). Pass users, items and times of the events."
             )
         self._of_categories(request.categories, names)
         self._of_age(request.before_seconds, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +119,15 @@ class ServedModel:
         requests = [self._request(row) for row in rows]
         covered = self._scopes.mask_all(requests, names)
         named = [self._scopes.named(one, names) for one in requests]
+        n_unmasked = sum(one.before is not None and not self._scopes.knows(one) for one in requests)
+        if n_unmasked:
+            warnings.warn(
+                f"{n_unmasked} requests name a date, and this service knows no times of events: it "
+                "masks nothing of them; expected event_times (--events of a command). Give them to "
+                "every process that serves.",
+                UserWarning,
+                stacklevel=2,
+            )
         withheld = [user for one in requests for user in self._scopes.withheld_users(one)]
         positions = names.users(withheld)
         covered.append(Covered(users=positions[positions >= 0]))
@@ -129,15 +139,25 @@ class ServedModel:
         counters = (state.epoch, state.newest, state.generation)
         return _View(self.model, masks.plus(covered, named), counters)
 
-    def coverage(self) -> tuple[list[Covered], Names]:
-        """Return what each open request that a flush would take covers, the oldest first."""
-        table, sql = self._store.tables.requests, self._store.sql
+    def coverage(self) -> tuple[list[Covered], Names, int]:
+        """Return what each open request that a flush would take covers, the oldest first.
+
+        The number is that of the requests that it would leave, as it cannot resolve them.
+        """
         names = Names(self.current().model)
+        found = self._open()
+        requests = [one for one in found if self._scopes.knows(one)]
+        return self._scopes.cover_all(requests, names), names, len(found) - len(requests)
+
+    def n_left(self) -> int:
+        """Count open requests that a flush leaves, as it cannot resolve them."""
+        return sum(not self._scopes.knows(one) for one in self._open())
+
+    def _open(self) -> list[DeletionRequest]:
+        table, sql = self._store.tables.requests, self._store.sql
         with self._store.reading() as connection:
             query = sql.select(table).where(table.c.status.in_(OPEN)).order_by(table.c.number)
-            rows = connection.execute(query).all()
-        requests = [one for one in map(self._request, rows) if self._scopes.knows(one)]
-        return self._scopes.cover_all(requests, names), names
+            return [self._request(row) for row in connection.execute(query).all()]
 
     def _request(self, row: Any) -> DeletionRequest:
         return read_request(self._key, row)

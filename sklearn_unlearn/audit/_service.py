@@ -263,12 +263,13 @@ class DeletionService(DeletionQueue):
         >>> service.preview().n_interactions
         3
         """
-        parts, names = self._served.coverage()
+        parts, names, n_left = self._served.coverage()
         all_of_them = together(parts, names)
         n = all_of_them.n_interactions
         return FlushPreview(
             n_requests=len(parts),
             n_not_found=sum(not one.found for one in parts),
+            n_left=n_left,
             n_interactions=n,
             n_users=all_of_them.n_users,
             n_items=all_of_them.n_items,
@@ -310,7 +311,7 @@ class DeletionService(DeletionQueue):
         started, done = time.perf_counter(), []
         with self.store.flush_lock() as lock:
             if lock is None:
-                return FlushReport(busy=True)
+                return FlushReport(busy=True, generation=self._served.reached)
             self._served.current()
             steps = self._steps(lock)
             steps.expire()
@@ -318,11 +319,12 @@ class DeletionService(DeletionQueue):
                 batch = take()  # what was interrupted is done before anything else is claimed
                 if batch is not None:
                     done.append((batch, self._run(steps, batch)))
-            generation = self._served.current().counters[2]
+            generation, n_left = self._served.current().counters[2], self._served.n_left()
         results = [one for batch, _ in done for one in batch.results]
         return FlushReport(
             n_requests=len(results),
             n_not_found=sum(one["outcome"] == "not found" for one in results),
+            n_left=n_left,
             generation=generation,
             report=next((report for _, report in reversed(done) if report is not None), None),
             erased=self.store.erase(),

@@ -135,7 +135,7 @@ class Store:
         if row["key_check"] != key_check:
             raise ValueError(
                 "the key is not that of the store; expected the key that it was made with. Pass "
-                "that key, or use another store."
+                "that key: a new store would know nothing of what was deleted."
             )
 
     @contextmanager

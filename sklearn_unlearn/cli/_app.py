@@ -19,6 +19,8 @@ _BAD_INPUT = (
     *(ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError),
     *(StoreError, StaleModelError),
 )
+# What advice for who writes Python is at a prompt.
+_COMMANDS_FOR = {"replay()": "replay", "pending()": "status", "generate_key": "key"}
 _KNOWN = "expected ids that the model was fitted on and has not forgotten. Check them."
 
 
@@ -39,6 +41,8 @@ def run(argv: list[str]) -> int:
         text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
         if isinstance(error, UnknownInteractionError):  # its advice is for who writes Python
             text = f"{text.split('; expected')[0]}; {_KNOWN}"
+        for call, command in _COMMANDS_FOR.items():
+            text = text.replace(call, f"`sklearn-unlearn {command}`")
         print(f"sklearn-unlearn: error: {text}", file=sys.stderr)
         return BAD_INPUT
     return 0

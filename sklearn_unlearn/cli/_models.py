@@ -18,10 +18,12 @@ from sklearn_unlearn.cli._options import (
     Model,
     Pairs,
     Users,
+    existing_store,
     key_of,
     load_model,
     reader_of,
     request_fields,
+    request_of,
 )
 from sklearn_unlearn.cli._show import say, show, show_rows
 from sklearn_unlearn.cli._side_tables import CategoryFile, EventFile, side_tables
@@ -101,7 +103,9 @@ def recommend(
     users = [reader_of(served, None).user(one) for one in user]
     if store is not None:
         tables = side_tables(served, categories, events)
-        served = DeletionService(served, store, model, key=key_of(key_file), **tables)
+        served = DeletionService(
+            served, existing_store(store), model, key=key_of(key_file), **tables
+        )
     found = served.recommend(users=users, n_items=n_items)
     show_rows(_rows(found, users), ("user", "rank", "item", "score"), as_json)
 
@@ -125,7 +129,7 @@ def forget(
         show(_touched(found, request), as_json)
         return
     before = digest_of(found)
-    found.forget(request.pop("interactions", None), **request)
+    found.forget(**request_of(found, request))
     after = save(found, model)
     report = found.forget_report_.to_dict()
     show({**report, "model_before": before, "model_after": after}, as_json)

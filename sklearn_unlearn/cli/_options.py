@@ -29,10 +29,12 @@ __all__ = [
     "Pairs",
     "StoreUrl",
     "Users",
+    "existing_store",
     "key_of",
     "load_model",
     "reader_of",
     "request_fields",
+    "request_of",
 ]
 
 KEY = "SKLEARN_UNLEARN_KEY"
@@ -73,6 +75,17 @@ def key_of(path: Path | None) -> str:
             "`sklearn-unlearn key FILE`, and keep it where the store is not."
         )
     return text.strip()
+
+
+def existing_store(store: str) -> str:
+    """Refuse a path where no store is: a new one, made by mistake, would mask nobody."""
+    path = store.removeprefix("sqlite:///") if store.startswith("sqlite:///") else store
+    if "://" not in path and path != ":memory:" and not Path(path).exists():
+        raise ValueError(
+            f"there is no store '{path}'; expected one that `sklearn-unlearn submit` has made. "
+            "Check the path."
+        )
+    return store
 
 
 def load_model(path: Path) -> Any:
@@ -147,6 +160,15 @@ def request_fields(
     return {name: value for name, value in fields.items() if value}
 
 
+def request_of(model: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """Turn the pairs of a request into what `forget` takes: a table, where the model has ids."""
+    encoder, pairs = Names(model).encoder, fields.get("interactions")
+    if encoder is None or not pairs:
+        return fields
+    users, items = zip(*pairs, strict=True)
+    return fields | {"interactions": {encoder.user: list(users), encoder.item: list(items)}}
+
+
 def _pair(
     text: str, first: Callable[[str], Any], second: Callable[[str], Any], flag: str
 ) -> tuple[Any, Any]:
@@ -195,6 +217,8 @@ def _request_of(fields: dict[str, Any], number: int, read: Reader | None) -> Del
     for name in ("interactions", "categories"):
         if isinstance(fields.get(name), list):
             fields[name] = [tuple(one) if isinstance(one, list) else one for one in fields[name]]
+    if fields.get("regulation") == "none":  # as the option says it
+        fields["regulation"] = None
     if read is not None:
         fields = _converted(fields, read)
     try:

@@ -23,9 +23,11 @@ from sklearn_unlearn.cli._options import (
     Pairs,
     StoreUrl,
     Users,
+    existing_store,
     load_model,
     reader_of,
     request_fields,
+    request_of,
 )
 from sklearn_unlearn.cli._show import say, show, show_rows
 from sklearn_unlearn.utils._command import NOT_VERIFIED, VERIFIED
@@ -46,7 +48,7 @@ def verify_(
     """Verify a certificate, offline: exit code 1 if anything does not fit."""
     text, key = certificate.read_bytes(), load_public_key(public_key.read_text(encoding="ascii"))
     try:
-        ledger = None if store is None else Ledger(store)
+        ledger = None if store is None else Ledger(existing_store(store))
         body = verify(text, key, ledger_head=ledger).body
     except CertificateError as error:
         show({"verified": False, "problem": str(error)}, as_json)
@@ -65,12 +67,13 @@ def ledger(
         bool, typer.Option("--verify", help="Look for edits; exit code 1 if there are any.")
     ] = False,
     head: Annotated[
-        str | None, typer.Option(help="A head kept elsewhere, NUMBER:HASH; checked with --verify.")
+        str | None, typer.Option(help="A head kept elsewhere, NUMBER:HASH; implies --verify.")
     ] = None,
     as_json: Json = False,
 ) -> int:
     """List the entries of the ledger, or verify it."""
-    if not check:
+    existing_store(store)
+    if not check and head is None:
         show_rows(Ledger(store).entries(), _ENTRY, as_json)
         return VERIFIED
     result = verify_ledger(store, head=None if head is None else _head(head))
@@ -96,7 +99,7 @@ def certify(
             "--signing-key was not given; expected the file of a key. Make one by "
             "`sklearn-unlearn key --signing FILE`."
         )
-    key, found = signer_of(folder, signing_key), Ledger(store)
+    key, found = signer_of(folder, signing_key), Ledger(existing_store(store))
     entries = found.entries() if sequence is None else [found.entry(sequence)]
     show({"certificates": certify_entries(entries, key, scope, folder)}, as_json)
 
@@ -107,21 +110,26 @@ def residue(
     user: Users = None,
     item: Items = None,
     pair: Pairs = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Do not fail for what could not be searched for.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Search files for what a request should have left no trace of.
 
-    Exit code 1 if it did, or if nothing of it could be searched for.
+    Exit code 1 if it did, or if not all of it could be searched for, such as short ids: anything
+    holds a 42.
     """
     model = load_model(before)
     request = request_fields(reader_of(model, None), user, item, pair)
     if not request:
         raise ValueError("nothing is named; expected --user, --item or --pair. Pass one.")
-    report = audit_residue(None, make_probe(model, request), artefacts)
+    report = audit_residue(None, make_probe(model, request_of(model, request)), artefacts)
     show(report.to_dict(), as_json)
     if not report.complete:
         say("not all of the request could be searched for, or not all files read: see above")
-    return NOT_VERIFIED if report.count or not report.n_patterns else VERIFIED
+    searched = report.n_patterns and (report.complete or partial)
+    return VERIFIED if searched and not report.count else NOT_VERIFIED
 
 
 def _head(text: str) -> tuple[int, str]:

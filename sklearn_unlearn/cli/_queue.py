@@ -27,6 +27,7 @@ from sklearn_unlearn.cli._options import (
     Pairs,
     StoreUrl,
     Users,
+    existing_store,
     key_of,
     load_model,
     read_requests,
@@ -49,6 +50,9 @@ def submit(
     pair: Pairs = None,
     category: Categories = None,
     before: Before = None,
+    received: Annotated[
+        datetime | None, typer.Option(help="When the person asked, in UTC; now without.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="JSON lines, a request each, instead of the options above.")
     ] = None,
@@ -72,9 +76,10 @@ def submit(
     if file is None:
         fields = request_fields(reader_of(served, id_type), user, item, pair, category, before)
         fields |= {"request_id": request_id, "regulation": _regulation(regulation)}
+        fields |= {"received": received}
         requests: list[Any] = [fields]
     else:
-        if any((user, item, pair, category, before, request_id)):
+        if any((user, item, pair, category, before, request_id, received)):
             raise ValueError(
                 "--file was given together with a request in options; expected one of them. Put "
                 "all requests into the file."
@@ -103,7 +108,7 @@ def status(
     as_json: Json = False,
 ) -> int:
     """Tell where requests stand: one of them, or all that are open."""
-    with DeletionQueue(store, key=key_of(key_file)) as queue:
+    with DeletionQueue(existing_store(store), key=key_of(key_file)) as queue:
         if request_id is not None:
             found = [queue.status(request_id)]
         else:
@@ -119,7 +124,7 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Withdraw a request that has not been flushed."""
-    with DeletionQueue(store, key=key_of(key_file)) as queue:
+    with DeletionQueue(existing_store(store), key=key_of(key_file)) as queue:
         show_rows(_listed([queue.cancel(request_id)]), _STATUS, as_json)
 
 
@@ -139,15 +144,20 @@ def flush(
     events: EventFile = None,
     key_file: KeyFile = None,
     as_json: Json = False,
-) -> None:
-    """Forget all that is pending in one batch, and replace the snapshot."""
+) -> int:
+    """Forget all that is pending in one batch, and replace the snapshot.
+
+    Exit code 1 if requests are left that name categories or a date, and no file was given for them.
+    """
     signer, found = signer_of(certificates, signing_key), load_model(model)
     tables = side_tables(found, categories, events)
-    with DeletionService(found, store, model, key=key_of(key_file), **tables) as service:
+    key = key_of(key_file)
+    with DeletionService(found, existing_store(store), model, key=key, **tables) as service:
         if dry_run:
             overdue = len(service.pending(overdue=True))
-            show({**asdict(service.preview()), "n_overdue": overdue}, as_json)
-            return
+            preview = service.preview()
+            show({**asdict(preview), "n_overdue": overdue}, as_json)
+            return NOT_VERIFIED if preview.n_left else VERIFIED
         first = service.ledger.head()[0]
         report = service.flush(max_requests)
         entries = [one for one in service.ledger.entries() if one["sequence"] > first]
@@ -160,6 +170,7 @@ def flush(
     show(fields, as_json)
     if report.busy:
         say("another process is flushing; nothing was done here")
+    return NOT_VERIFIED if report.n_left else VERIFIED
 
 
 def replay_(
@@ -178,7 +189,9 @@ def replay_(
 ) -> None:
     """Forget in a restored snapshot what was forgotten since it was taken."""
     found, key = load_model(model), key_of(key_file)
-    report = replay(found, store, key=key, path=model, since=since, take_over=take_over)
+    report = replay(
+        found, existing_store(store), key=key, path=model, since=since, take_over=take_over
+    )
     show(asdict(report), as_json)
 
 

@@ -17,7 +17,8 @@ Fit a matrix factorisation, make it forget a user and a random part of the inter
 what remains from two other seeds, and show how much of the forgotten is left.
 
 Without a file, on synthetic data. For the other commands (fit, recommend, forget, submit, flush,
-...) see `sklearn-unlearn --help`."""
+...) see `sklearn-unlearn --help`, or the same by
+`python -m sklearn_unlearn COMMAND --help`."""
 
 EPILOG = """\
 exit code: 0 if what is left is at most 1 % (or within the noise floor), 1 if not or if the noise

@@ -32,7 +32,7 @@ class FactorTraining(PenaltyChoice):
     tol: float
     n_sweeps: int
     _seed: int
-    _make_objective: Callable[..., ModelObjective]
+    _make_objective: Callable[..., Any]
     _attributes: Callable[..., dict[str, Any]]
     _canonical: Callable[..., Any]
     _kept: Callable[[Interactions], Interactions]

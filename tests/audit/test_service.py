@@ -220,10 +220,15 @@ def test_requests_wait_for_a_service_that_can_resolve_them(url):
         for name, fields in waiting.items():
             queue.submit(**fields, request_id=name)
         queue.submit(users=[3], request_id="user")
-    with DeletionService(fitted(), url, key=KEY) as service:
-        assert (service.preview().n_requests, service.preview().n_not_found) == (1, 0)
+    with (
+        pytest.warns(UserWarning, match="1 requests name a date, and this service knows no times"),
+        DeletionService(fitted(), url, key=KEY) as service,
+    ):
+        preview = service.preview()
+        assert (preview.n_requests, preview.n_not_found, preview.n_left) == (1, 0, 2)
         with pytest.warns(UserWarning, match="2 requests name categories or a date"):
-            assert service.flush(max_requests=1).n_requests == 1  # those before it stop nobody
+            flushed = service.flush(max_requests=1)  # those before it stop nobody
+        assert (flushed.n_requests, flushed.n_left) == (1, 2)
         same_as_refit(service._model, without(users=[3]))
         assert {one.request_id for one in service.pending()} == set(waiting)
         columns = (*PAIRS.T, DAYS)
