@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -100,59 +100,66 @@ def _title(certificate: Mapping[str, Any]) -> str:
     return f"Certificate of deletion of {asked['n_interactions']} interactions"
 
 
-def _parts(certificate: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+Part = tuple[str, list[tuple[str, str]]]
+
+
+def _parts(certificate: Mapping[str, Any]) -> list[Part]:
     """Headings, and names and texts under each."""
     body = certificate["certificate"]
-    asked, done, checked, head = (body[n] for n in ("asked", "done", "checked", "audit_head"))
-    yield (
-        "What was asked",
-        _rows(
-            ("request", asked["request_id"]),
-            ("action", asked["action"]),
-            ("interactions", asked["n_interactions"]),
-            ("users and items that lost one", f"{asked['n_users']} and {asked['n_items']}"),
-        ),
+    return [_asked(body), _done(body), _checked(body), _scope(body), _record(certificate)]
+
+
+def _asked(body: Mapping[str, Any]) -> Part:
+    asked = body["asked"]
+    return "What was asked", _rows(
+        ("request", asked["request_id"]),
+        ("action", asked["action"]),
+        ("interactions", asked["n_interactions"]),
+        ("users and items that lost one", f"{asked['n_users']} and {asked['n_items']}"),
     )
-    yield (
-        "What was done",
-        _rows(
-            ("when", asked["time"]),
-            ("method", done["method"]),
-            ("status", done["status"]),
-            ("outcome", done["outcome"]),
-            ("model before", done["model_before"]),
-            ("model after", done["model_after"]),
-            ("versions", done["versions"]),
-            ("seconds", done["seconds"]),
-        ),
+
+
+def _done(body: Mapping[str, Any]) -> Part:
+    done = body["done"]
+    return "What was done", _rows(
+        ("when", body["asked"]["time"]),
+        ("method", done["method"]),
+        ("status", done["status"]),
+        ("outcome", done["outcome"]),
+        ("model before", done["model_before"]),
+        ("model after", done["model_after"]),
+        ("versions", done["versions"]),
+        ("seconds", done["seconds"]),
     )
-    count = body["residual_count"]
-    yield (
-        "What was checked",
-        _rows(
-            ("guarantee", f"{checked['guarantee']}: {checked['meaning']}"),
-            ("residual", f"{_text(checked['residual'])}: {checked['residual_meaning']}"),
-            ("verified by", body["verify_method"]),
-            ("traces found", "nobody looked" if count is None else count),
-        ),
+
+
+def _checked(body: Mapping[str, Any]) -> Part:
+    checked, count = body["checked"], body["residual_count"]
+    return "What was checked", _rows(
+        ("guarantee", f"{checked['guarantee']}: {checked['meaning']}"),
+        ("residual", f"{_text(checked['residual'])}: {checked['residual_meaning']}"),
+        ("verified by", body["verify_method"]),
+        ("traces found", "nobody looked" if count is None else count),
     )
-    yield (
-        "Scope",
-        _rows(
-            ("covered", "; ".join(body["declared_scope"])),
-            ("not covered", "; ".join(body["not_in_scope"])),
-        ),
+
+
+def _scope(body: Mapping[str, Any]) -> Part:
+    return "Scope", _rows(
+        ("covered", "; ".join(body["declared_scope"])),
+        ("not covered", "; ".join(body["not_in_scope"])),
     )
-    yield (
-        "Record",
-        _rows(
-            ("issued", body["issued"]),
-            ("valid until", body["valid_until"]),
-            ("ledger entry", head["sequence"]),
-            ("its hash", head["hash"]),
-            ("key", certificate["key"]),
-            ("signature", certificate["signature"]),
-        ),
+
+
+def _record(certificate: Mapping[str, Any]) -> Part:
+    body = certificate["certificate"]
+    head = body["audit_head"]
+    return "Record", _rows(
+        ("issued", body["issued"]),
+        ("valid until", body["valid_until"]),
+        ("ledger entry", head["sequence"]),
+        ("its hash", head["hash"]),
+        ("key", certificate["key"]),
+        ("signature", certificate["signature"]),
     )
 
 
