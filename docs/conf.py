@@ -10,9 +10,9 @@ os.environ["SCIPY_ARRAY_API"] = "1"
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
-from api_names import guide_pages_of  # noqa: E402
+from api_names import guide_pages_of  # noqa: E402 - found by the path set above
 
-from sklearn_unlearn import __version__  # noqa: E402
+from sklearn_unlearn import __version__  # noqa: E402 - after the environment
 
 project = "sklearn-unlearn"
 author = "sklearn-unlearn developers"

@@ -203,7 +203,7 @@ def test_what_is_older_than_a_date(url, as_numbers):
     # The first pair has a second event, a young one: the interaction is as old as that.
     users, items = (np.append(column, column[0]) for column in PAIRS.T)
     times = np.append(times, times.max())
-    columns = lambda: (users, items, times)  # noqa: E731
+    columns = lambda: (users, items, times)  # noqa: E731 - as one passes it
     with DeletionService(fitted(), url, key=KEY, event_times=columns) as service:
         service.submit(before=date(2021, 1, 1), regulation=None, request_id="retention")
         service.flush()
