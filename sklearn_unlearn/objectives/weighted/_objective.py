@@ -20,7 +20,7 @@ with ``W(V) = w * (<V_P, Q> + <P, V_Q>)``, and likewise for the items.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,7 +33,6 @@ from sklearn_unlearn.backends import (
     cast,
     double,
     gram,
-    gram_change,
     inner,
     like,
     namespace_of,
@@ -45,9 +44,9 @@ from sklearn_unlearn.objectives._base import Evaluation, Layout
 from sklearn_unlearn.objectives._cells import (
     Ridge,
     SparseObjective,
-    restrict_pattern,
     row_multiples,
 )
+from sklearn_unlearn.objectives.weighted._outside import drift_outside, restricted
 from sklearn_unlearn.objectives.weighted._row_solver import WeightedRows
 from sklearn_unlearn.utils._pages import Pages, whole
 from sklearn_unlearn.utils._verbs import cached_property
@@ -347,42 +346,14 @@ class WeightedObjective(SparseObjective):
                 "theta=None was given; expected the whole table, because every row feels the sums "
                 "over all others. Pass restrict(rows, theta)."
             )
-        part, m = restrict_pattern(self.pattern, self.layout, rows), self.layout.n_users
-        g, users = self.user_weights, part.table_rows[part.table_rows < m]
-        restricted = replace(
-            self,
-            pattern=part.pattern,
-            values=self.values[part.cells],
-            layout=part.layout,
-            ridge=self.ridge.for_rows(part.table_rows),
-            user_weights=None if g is None else g[users],
-            outside=None,
-            frozen_rows=part.frozen_rows,
-            squares=None,
-        )
-        if len(part.table_rows) == self.layout.shape[0]:
-            return replace(restricted, outside=self.outside), part.table_rows
-        whole, inside = sums or self.sums(theta), restricted.sums(theta[part.table_rows])
-        largest = self.outside_weight
-        if g is not None:
-            beside = np.delete(g, users).max(initial=0.0)
-            largest = float(beside if self.outside is None else max(beside, largest))
-        outside = whole[0] - inside[0], whole[1] - inside[1]
-        return replace(restricted, outside=outside, outside_weight=largest), part.table_rows
+        return restricted(self, rows, theta, sums)
 
     def drift(self, before: Floats, after: Floats) -> float:
         """Norm of the gradient's change in the rows that a restricted table leaves out.
 
         Exact without user weights; with them, an upper bound.
         """
-        if self.outside is None:
-            return 0.0
-        m, (out_users, out_items) = self.layout.n_users, self.outside
-        users = gram_change(before[:m], after[:m], self.user_weights)
-        items = gram_change(before[m:], after[m:])
-        square = self.outside_weight * np.vdot(items, out_users @ items)
-        square += np.vdot(users, out_items @ users)
-        return float(np.sqrt(max(square, 0.0)))
+        return drift_outside(self, before, after)
 
 
 class WeightedEvaluation(Evaluation):
