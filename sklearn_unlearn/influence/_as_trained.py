@@ -26,6 +26,7 @@ from sklearn_unlearn.influence._stages import (
 )
 from sklearn_unlearn.influence._sweep import SweepUnlearner
 from sklearn_unlearn.influence._touched import solve_touched
+from sklearn_unlearn.objectives._base import ExactRowSolver
 from sklearn_unlearn.utils._compat import Interval, StrOptions
 from sklearn_unlearn.utils._doc_links import DocLinkMixin
 
@@ -274,7 +275,7 @@ def _sweep_as_fit(
 
 def _neighbourhood(problem: ForgetProblem) -> tuple[NDArray[np.int64], float]:
     """Touched rows and those that share an interaction with them, and what these share of all."""
-    touched, solver = problem.touched_rows(), cast(Any, problem.objective.row_solver())
+    touched, solver = problem.touched_rows(), cast(ExactRowSolver, problem.objective.row_solver())
     near = np.union1d(touched, solver.neighbours(touched))
     n_cells = problem.objective.count_incident(problem.retained, near)
     return near, n_cells / max(problem.objective.n_cells, 1)

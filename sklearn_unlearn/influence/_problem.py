@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn_unlearn._forget_report import GUARANTEES
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import Objective
+from sklearn_unlearn.objectives._base import ExactRowSolver
 from sklearn_unlearn.solvers import NewtonResult
 from sklearn_unlearn.utils._interactions import rows_of, sorted_union
 from sklearn_unlearn.utils._verbs import cached_property
@@ -151,7 +152,7 @@ class ForgetProblem:
     def request_norm(self) -> float:
         """Norm of the gradient that the request itself brings in, beside what training left."""
         if self.has_exact_rows:
-            solver: Any = self.objective.row_solver()
+            solver = cast(ExactRowSolver, self.objective.row_solver())
             return float(np.linalg.norm(solver.changes(self).removed))
         change = self.objective.gradient(self.theta) - self.leftover
         return float(np.linalg.norm(change))

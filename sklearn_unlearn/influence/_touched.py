@@ -24,6 +24,7 @@ from sklearn_unlearn.influence._problem import ForgetProblem
 from sklearn_unlearn.influence._progress import Progress
 from sklearn_unlearn.influence._slack import slack_after
 from sklearn_unlearn.influence._stages import Rules
+from sklearn_unlearn.objectives._base import ExactRowSolver
 from sklearn_unlearn.utils._interactions import sorted_union
 
 __all__ = ["say_what_is_left", "solve_touched", "touched_rows"]
@@ -84,7 +85,7 @@ def solve_touched(
         Begin no further sweep that would take the passes over the interactions beyond this.
     """
     objective: Any = problem.objective
-    solver = objective.row_solver()
+    solver: ExactRowSolver = objective.row_solver()
     request = solver.changes(problem)
     theta, sums = request.start()
     before = left = request.first_norm(theta, sums)

@@ -22,7 +22,14 @@ from sklearn_unlearn.backends import Array, Backend, to_numpy
 from sklearn_unlearn.certificates import Certificate
 from sklearn_unlearn.interactions import Interactions
 
-__all__ = ["Evaluation", "FactorObjective", "Layout", "Objective", "RowSolver"]
+__all__ = [
+    "Evaluation",
+    "ExactRowSolver",
+    "FactorObjective",
+    "Layout",
+    "Objective",
+    "RowSolver",
+]
 
 Floats = NDArray[Any]
 
@@ -176,6 +183,19 @@ class RowSolver(Protocol):
 
     def tilted(self, c_of: Callable[[NDArray[np.int64]], Floats]) -> Self:
         """Return the same solver with a gradient to end at, given the rows."""
+
+
+class ExactRowSolver(RowSolver, Protocol):
+    """Row solver of an objective that has exact rows: each is a least-squares problem."""
+
+    def solve_users(self, items: Floats, gram_of_items: Floats) -> Floats:
+        """Rows of all users, given the items and their Gram matrix: fold-in."""
+
+    def neighbours(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows that share an interaction with one of some rows, ascending."""
+
+    def changes(self, request: Any) -> Any:
+        """How the gradient changes as the data of a request go; see `RowChanges`."""
 
 
 class Objective(ABC):

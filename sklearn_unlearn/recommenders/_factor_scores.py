@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sklearn_unlearn.base import RecommenderMixin
 from sklearn_unlearn.interactions import Interactions
 from sklearn_unlearn.objectives import PropagatedObjective, SparseObjective
+from sklearn_unlearn.objectives._base import ExactRowSolver
 from sklearn_unlearn.optimizers import solve_rows
 from sklearn_unlearn.recommenders._types import Floats, Ints
 from sklearn_unlearn.utils._validation import refuse_masked
@@ -148,7 +149,7 @@ class FactorScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recommende
         objective = self._make_fold_in(Interactions.from_matrix(X))
         n, layout = X.shape[0], objective.layout
         if objective.has_exact_rows:
-            solver: Any = objective.row_solver()
+            solver = cast(ExactRowSolver, objective.row_solver())
             return solver.solve_users(self.item_factors_, self._sums[1]), np.zeros(n)
         theta = layout.pack(
             np.concatenate([np.zeros((n, layout.n_factors)), self.item_factors_]),
