@@ -152,9 +152,9 @@ def _substitute(table, m, solution):
 
 
 @_compile
-def flag_other_lists(old, new, flags):
+def flag_other_lists(old, new, flags, start, stop):
     """Flag the rows whose lists hold other items than before."""
-    for n in range(len(flags)):
+    for n in range(start, stop):
         first, length = old[0][n], old[0][n + 1] - old[0][n]
         again = new[0][n]
         if new[0][n + 1] - again != length:
@@ -167,13 +167,13 @@ def flag_other_lists(old, new, flags):
 
 
 @_compile
-def put_columns(old, is_new, starts, columns, values, indptr, indices, data):
-    """Copy a matrix row by row, with some columns replaced by new cells, both ascending.
+def put_columns(old, is_new, starts, columns, values, indptr, indices, data, first, last):
+    """Copy the rows from first to last, with some columns replaced by new cells, both ascending.
 
     The new cells of row i are those from ``starts[i]`` to ``starts[i + 1]``.
     """
     old_indptr, old_indices, old_data = old
-    for i in range(len(starts) - 1):
+    for i in range(first, last):
         write, cell, stop = indptr[i], starts[i], starts[i + 1]
         for p in range(old_indptr[i], old_indptr[i + 1]):
             j = old_indices[p]

@@ -168,7 +168,7 @@ def solve_again(
     # A row of the weights tells which lists held the item.
     flags[old.weights.indices[concatenate_ranges(old.weights.indptr, touched)]] = True
     lists = _lists(old.neighborhoods), _lists(found)
-    _kernels.flag_other_lists(*lists, flags)
+    backend._run(_kernels.flag_other_lists, lists[1][0], 1, *lists, flags)
     columns = np.flatnonzero(flags)
     weights = _put(old.weights, lists[0], found, columns, retained, settings)
     return LocalColumns(weights, found), len(columns)
@@ -238,7 +238,8 @@ def _put(
     is_new[columns] = True
     merged = tuple(np.empty(indptr[-1], one.dtype) for one in cells)
     parts = _frozen(old.indptr, old.indices, old.data)
-    _kernels.put_columns(parts, is_new, starts, *cells, indptr, *merged)
+    run, into = settings.backend._run, (indptr, *merged)
+    run(_kernels.put_columns, indptr, 1, parts, is_new, starts, *cells, *into)
     return _matrix(indptr, *merged)
 
 
