@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,13 @@ from sklearn.base import BaseEstimator
 
 from sklearn_unlearn.benchmarks.methods._graph import OldGraph, Unpropagated
 from sklearn_unlearn.benchmarks.methods._import_path import is_import_path, make_imported
+from sklearn_unlearn.benchmarks.rivals import (
+    FineTuning,
+    GradientAscent,
+    LiSSA,
+    NoisyFineTuning,
+    TouchedInfluence,
+)
 from sklearn_unlearn.influence import (
     ForgetOutcome,
     ForgetProblem,
@@ -20,10 +28,20 @@ from sklearn_unlearn.influence import (
 from sklearn_unlearn.recommenders import LightGCN
 from sklearn_unlearn.solvers import NewtonSettings, newton
 
-__all__ = ["SETTINGS", "WarmRefit", "check_settings", "make_settings", "takes_unlearner"]
+__all__ = ["RIVALS", "SETTINGS", "WarmRefit", "check_settings", "make_settings", "takes_unlearner"]
 
 # What public programs do to graph models, to be seen beside what is right.
 _GRAPH: dict[str, Any] = {"old-graph": OldGraph, "unpropagated": Unpropagated}
+
+#: Ways to unlearn from papers, by short name; each call makes a new one.
+RIVALS: dict[str, Callable[[], Unlearner]] = {
+    "gradient-ascent": GradientAscent,
+    "fine-tuning": FineTuning,
+    "noisy-fine-tuning": lambda: NoisyFineTuning(random_state=0),
+    "scif": TouchedInfluence,
+    "lissa": LiSSA,
+    "gif": lambda: LiSSA(n_terms=5),
+}
 
 #: What the command compares unless told otherwise.
 SETTINGS = ("default", "tol=1e-2", "one-step")
@@ -37,7 +55,8 @@ def make_settings(names: list[str]) -> dict[str, Unlearner | None]:
     names : list of str
         ``"default"``, the model's own; ``"tol=NUMBER"``; ``"one-step"``: one influence step and no
         tolerance, the setting of IFRU; ``"touched"``, ``"touched x2"``: one sweep, or two, of the
-        rows that lost an interaction; ``"old-graph"``, ``"unpropagated"``: see `_graph`;
+        rows that lost an interaction; a key of `RIVALS`; ``"old-graph"``, ``"unpropagated"``: see
+        `_graph`;
         ``"module:Class"``, ``"module:Class(name=value, ...)"``: anything with
         ``unlearn(problem)``.
 
@@ -62,6 +81,8 @@ def make_settings(names: list[str]) -> dict[str, Unlearner | None]:
             settings[name] = InfluenceUnlearner(n_steps=1, tol=None)
         elif name in _GRAPH:
             settings[name] = _GRAPH[name]()
+        elif name in RIVALS:
+            settings[name] = RIVALS[name]()
         elif tol and 0 < float(tol[1]) < 1:
             settings[name] = InfluenceUnlearner(tol=float(tol[1]))
         elif sweeps:
@@ -70,8 +91,9 @@ def make_settings(names: list[str]) -> dict[str, Unlearner | None]:
         else:
             raise ValueError(
                 f"Got the setting {name!r}; expected 'default', 'one-step', 'touched', "
-                "'touched xN', 'old-graph', 'unpropagated', 'tol=NUMBER' with a number between 0 "
-                "and 1, or module:Class. Choose from these, separated by commas."
+                f"'touched xN', {', '.join(map(repr, RIVALS))}, 'old-graph', 'unpropagated', "
+                "'tol=NUMBER' with a number between 0 and 1, or module:Class. Choose from these, "
+                "separated by commas."
             )
     return settings
 
