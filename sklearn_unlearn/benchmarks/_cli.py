@@ -15,7 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_unlearn.benchmarks.commands import _forget
 from sklearn_unlearn.benchmarks.commands._als import run_als
+from sklearn_unlearn.benchmarks.commands._cure4rec import run_cure4rec
 from sklearn_unlearn.benchmarks.commands._encode import run_encode
+from sklearn_unlearn.benchmarks.commands._erase import run_erase
 from sklearn_unlearn.benchmarks.commands._exact import run_exact
 from sklearn_unlearn.benchmarks.commands._gpu import run_gpu
 from sklearn_unlearn.benchmarks.commands._learn import run_learn
@@ -33,6 +35,7 @@ from sklearn_unlearn.benchmarks.data._forget_sets import make_request
 from sklearn_unlearn.benchmarks.measure._compare import Plan
 from sklearn_unlearn.benchmarks.measure._report import make_document, markdown, to_json
 from sklearn_unlearn.benchmarks.methods._estimators import (
+    ESTIMATORS,
     choose_preset,
     learns_from_positives,
     make_estimator,
@@ -115,8 +118,7 @@ _PRIVATE = ("command", "json", "problem", "quiet")
 def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
     """Read data and names: all that can be wrong with the arguments is found here."""
     if getattr(options, "quick", False):
-        options.factors, options.repeats = [1, 2], 2
-        options.settings = (options.settings or ["tol=1e-2"])[:1]
+        _make_quick(options)
     problem = load_problem(
         options.problem,
         threshold=options.threshold,
@@ -132,6 +134,8 @@ def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
         n_jobs=options.jobs,
         seed=options.seed,
     )
+    if not takes_unlearner(estimator) and options.command in ("cure4rec", "erase"):
+        options.settings = ["default"]  # the names that these commands have are for the others
     if options.settings is None:
         options.settings = list(SETTINGS) if takes_unlearner(estimator) else ["default"]
     settings = make_settings(options.settings)
@@ -148,6 +152,21 @@ def _prepare(options: argparse.Namespace) -> tuple[Plan, Callable[[], Any]]:
         (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr)),
     )
     return plan, _runner(options, plan)
+
+
+def _make_quick(options: argparse.Namespace) -> None:
+    """Measure less, so that a command ends within two minutes on small data."""
+    if options.command == "growth":
+        options.factors, options.repeats = [1, 2], 2
+        options.settings = (options.settings or ["tol=1e-2"])[:1]
+        return
+    if not options.params.strip() and options.estimator in ESTIMATORS:
+        options.params = "n_factors=16"
+    options.repeats = 1
+    if options.command == "cure4rec":
+        options.shares = options.shares[:1]
+    else:
+        options.shares, options.n_requests = options.shares[-1:], 8
 
 
 def _params_of(options: argparse.Namespace) -> str:
@@ -191,6 +210,10 @@ def _runner(options: argparse.Namespace, plan: Plan) -> Callable[[], Any]:
         return lambda: _forget.run_batch(plan, options.sizes)
     if options.command == "growth":
         return lambda: _forget.run_growth(plan, sorted({1, *options.factors}))
+    if options.command == "cure4rec":
+        return lambda: run_cure4rec(plan, options.groups, options.shares)
+    if options.command == "erase":
+        return lambda: run_erase(plan, options.shares, options.n_requests)
     _check_labels(plan)
     for share in options.shares:
         make_request(f"random-{share}", X, plan.seed)

@@ -211,7 +211,9 @@ def test_json_is_strict():
     assert json.loads(to_json(values)) == {"a": None, "b": [None, 3], "c": [True]}
 
 
-COMMANDS = ("forget", "learn", "growth", "batch", "ifru", "als", "shipped", "scale")
+COMMANDS = (
+    "forget", "learn", "growth", "batch", "ifru", "cure4rec", "erase", "als", "shipped", "scale",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "-h"] for name in COMMANDS)])

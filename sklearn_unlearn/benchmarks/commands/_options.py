@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_unlearn.benchmarks.commands._als import ALS_REQUESTS, ALS_SETTINGS
+from sklearn_unlearn.benchmarks.commands._cure4rec import CURE_SETTINGS, CURE_SHARES, GROUPS
 from sklearn_unlearn.benchmarks.commands._encode import IDS, LIBRARIES
+from sklearn_unlearn.benchmarks.commands._erase import ERASE_SETTINGS, ERASE_SHARES
 from sklearn_unlearn.benchmarks.commands._exact import EXACT, EXACT_REQUESTS
 from sklearn_unlearn.benchmarks.commands._gpu import GPU_REQUESTS
 from sklearn_unlearn.benchmarks.commands._learn import LEARN_REQUESTS
@@ -21,6 +23,7 @@ from sklearn_unlearn.benchmarks.commands._values import (
     read_names,
     read_names_of,
     read_real,
+    read_reals,
     read_share,
 )
 from sklearn_unlearn.benchmarks.data._forget_sets import REQUESTS
@@ -28,7 +31,9 @@ from sklearn_unlearn.benchmarks.methods._estimators import ESTIMATORS, PRESETS
 
 __all__ = ["HYPER_PARAMETERS", "PAIRED", "make_parser", "with_command"]
 
-_COMMANDS = ("forget", "learn", "growth", "batch", "ifru", "als", "shipped", "scale")
+_COMMANDS = (
+    "forget", "learn", "growth", "batch", "ifru", "cure4rec", "erase", "als", "shipped", "scale",
+)  # fmt: skip
 _OTHERS = ("encode", "exact", "gpu", "serve")
 #: Commands that compare `ALS` with implicit.
 PAIRED = ("als", "shipped", "scale")
@@ -42,6 +47,8 @@ commands (COMMAND --help lists the options of each):
   growth   cost of one user's request as the data grow at the same degrees
   batch    cost of one request in batches of several users
   ifru     flip labels, fit, forget the flipped: the protocol of the IFRU paper
+  cure4rec forget core, edge or random users, 5 to 20 %: the protocol of CURE4Rec
+  erase    small requests one after the other, refits on the way: the protocol of ERASE
   als      ALS, fitted here and taken over, against refits by implicit
   shipped  default requests of every kind to ALS stopped early, in times of retraining
   scale    time and memory of ALS as the data grow, beside implicit
@@ -50,7 +57,8 @@ commands (COMMAND --help lists the options of each):
   gpu      models on the CPU and on a GPU: parity, pace of a product, times
   serve    latency of lists while deletion requests are pending and flushed
 
-Estimators and settings of forget, learn, growth, batch and ifru are short names or import paths:
+Estimators and settings of forget, learn, growth, batch, ifru, cure4rec and erase are short names or
+import paths:
   --estimator mypackage.models:MyModel
   --settings "default,mypackage.rivals:GradientAscent(n_steps=20)"
 A setting is then any class with unlearn(problem), and an estimator any with fit, forget, recommend
@@ -119,6 +127,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="labels to flip; those that the file names (n_keep_1pct), else a draw "
         "(default: 1%%,2%%)",
     )  # fmt: skip
+    _add_cure4rec(made["cure4rec"])
+    _add_erase(made["erase"])
     _add_als(made["als"])
     _add_shipped(made["shipped"])
     _add_scale(made["scale"])
@@ -127,6 +137,28 @@ def make_parser() -> argparse.ArgumentParser:
     _add_gpu(commands.add_parser("gpu", allow_abbrev=False))
     _add_serve(commands.add_parser("serve", allow_abbrev=False))
     return parser
+
+
+def _add_cure4rec(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--groups", type=read_names_of(tuple(GROUPS)), default=list(GROUPS), metavar="NAMES",
+        help=f"of {','.join(GROUPS)} (default: all)")  # fmt: skip
+    add("--shares", type=read_reals, default=list(CURE_SHARES), metavar="PERCENT",
+        help="of the users (default: 5,10,15,20)")  # fmt: skip
+    add("--quick", action="store_true",
+        help="the least share, each way timed once, 16 factors unless --params says")  # fmt: skip
+    parser.set_defaults(estimator="ALS", repeats=3, settings=list(CURE_SETTINGS), certify=False)
+
+
+def _add_erase(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--shares", type=read_reals, default=list(ERASE_SHARES), metavar="SHARES",
+        help="of the interactions, a request (default: 1e-6,1e-5,1e-4)")  # fmt: skip
+    add("--n-requests", type=count_from(4), default=40, metavar="NUMBER",
+        help="in a sequence (default: %(default)s)")  # fmt: skip
+    add("--quick", action="store_true", 
+        help="eight requests of the largest share, 16 factors unless --params says")  # fmt: skip
+    parser.set_defaults(estimator="ALS", settings=list(ERASE_SETTINGS), certify=False)
 
 
 def _add_als(parser: argparse.ArgumentParser) -> None:
@@ -248,7 +280,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--preset", help=f"hyper-parameters: {', '.join(presets)} (default: ml for files)")
     add("--params", default="", help="more of them: 'n_factors=24,regularization=10'")
     add("--settings", type=read_names, metavar="NAMES",
-        help="default, tol=NUMBER, one-step (IFRU's), touched, touched xN; for LightGCN old-graph, "
+        help="default, tol=NUMBER, one-step (IFRU's), touched, touched xN; rivals: scif, lissa, "
+        "gif, fine-tuning, noisy-fine-tuning, gradient-ascent; for LightGCN old-graph, "
         "unpropagated; or anything with unlearn(problem): 'rivals:Ascent(n_steps=5)'")  # fmt: skip
     add("--repeats", type=count_from(1), default=5, help="timed forgets (default: %(default)s)")
     add(

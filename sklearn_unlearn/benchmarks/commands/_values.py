@@ -17,6 +17,7 @@ __all__ = [
     "read_names",
     "read_names_of",
     "read_real",
+    "read_reals",
     "read_share",
 ]
 
@@ -73,6 +74,14 @@ def read_real(text: str) -> float:
         return float(text)
     except ValueError:
         return _expect(None, text, "a number", "Write, for instance, 4.")
+
+
+def read_reals(text: str) -> list[float]:
+    """Read numbers above 0; sort them."""
+    numbers = sorted({read_real(word) for word in text.split(",")})
+    known = all(0 < number < 100 for number in numbers)
+    _expect(known, text, "numbers above 0 and below 100", "Write, for instance, 5,10.")
+    return numbers
 
 
 def read_share(text: str) -> float:

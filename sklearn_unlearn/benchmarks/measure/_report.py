@@ -93,12 +93,21 @@ _NOTE = (
     f"{MAX_GAP:g}; a dash: no refit of the ladder came within it. Products of the start of a cold "
     "fit are not counted."
 )
+_STUDY_NOTE = (
+    "Gaps are shares of the effect of the request that are left: 1 where nothing was done, 0 at "
+    "the reference, a cold refit to a tolerance of 1e-9 where the estimator has one. Remaining "
+    "users: all pairs of users of whom something remains; top-10: overlap of their lists with "
+    "those of the reference. Utility and A-IGF are of them too; the aim is what the reference has. "
+    f"In parentheses: a gap above {MAX_GAP:g}."
+)
 _NOTES = {
     "learn": (
         "By the estimator's default strategy. Gaps are to a cold refit from another start, at a "
         "tolerance of 1e-9 where the estimator has one; noise is the gap of a cold refit to the "
         f"fit's tolerance, which is what is timed. In parentheses: a gap above {MAX_GAP:g}."
     ),
+    "cure4rec": _STUDY_NOTE,
+    "erase": f"{_STUDY_NOTE} Time: the median of single requests in the sequence so far.",
     "als": (
         "Times in one run, beside implicit's own fit on what remains (`implicit`). Gaps are to a "
         "refit of the model's kind from its own start; noise is the gap of one from another seed. "
@@ -230,6 +239,19 @@ _RATIOS: list[Column] = [
 ]
 _TAIL: list[Column] = [("ratio / gap / rank", _certificate), ("test", _quality)]
 
+_STUDY: list[Column] = [
+    ("gap, all", _of("gap_all", 2)),
+    ("gap, remaining users", _of("gap_remaining", 2)),
+    ("top-10", _of("top10_remaining", 4)),
+    ("recall@20", _of("recall", 4)),
+    ("ndcg@20", _of("ndcg", 4)),
+    ("A-IGF", _of("fairness", 3)),
+    ("residual", _reported("residual")),
+    ("guarantee", _reported("guarantee")),
+    ("time", _time("seconds")),
+    ("cold refit / time", _times("speedup_refit")),
+]
+
 _TABLES: dict[str, list[Column]] = {
     "forget": [*_HEAD, ("rows", _of("n_interactions")), *_GAPS, *_COST, *_RATIOS, *_TAIL],
     "ifru": [
@@ -265,6 +287,8 @@ _TABLES: dict[str, list[Column]] = {
         ("peak memory", _mebibytes),
         ("of the model", _of("peak_per_model", 2)),
     ],
+    "cure4rec": [*_HEAD, ("users", _of("n_users")), ("rows", _of("n_interactions")), *_STUDY],
+    "erase": [*_HEAD, ("rows", _of("n_interactions")), *_STUDY],
     "als": [
         ("model", _text("model")),
         *_HEAD,
