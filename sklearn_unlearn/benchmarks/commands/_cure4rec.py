@@ -14,6 +14,7 @@ from sklearn_unlearn.benchmarks.measure._clocks import Timing
 from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, REFERENCE_TOL, Plan, Trial
 from sklearn_unlearn.benchmarks.measure._quality import MAX_LISTS, report_of
 from sklearn_unlearn.benchmarks.methods._settings import takes_unlearner
+from sklearn_unlearn.exceptions import NotFiniteError
 from sklearn_unlearn.metrics import (
     fairness_gap,
     hit_rate_at_k,
@@ -83,11 +84,25 @@ class Study(Trial):
         self.plan.say(f"{self.request.name}: {len(self.request.positions)} interactions")
         rows = [self._row("nothing", "do nothing", self.model, None)]
         for name, strategy in self.plan.settings.items():
-            rows.append(self._row("forget", name, *self._forget(strategy)))
+            try:
+                rows.append(self._row("forget", name, *self._forget(strategy)))
+            except NotFiniteError:
+                rows.append(self.diverged(name))
             self.plan.say(f"  {name}")
         if takes_unlearner(self.plan.estimator):
             rows.append(self._row("refit", "warm refit", self.warm.result, self.warm))
         return [*rows, *self.refit_rows()]
+
+    def diverged(self, way: str) -> dict[str, Any]:
+        """Return the record of a way whose numbers were no longer finite: `forget` refused them."""
+        return {
+            "request": self.request.name,
+            "n_users": len(self.request.users),
+            "n_interactions": len(self.request.positions),
+            "role": "forget",
+            "setting": way,
+            "report": {"guarantee": "diverged"},
+        }
 
     def refit_rows(self) -> Records:
         """Return the records of a refit from another start and of the reference."""

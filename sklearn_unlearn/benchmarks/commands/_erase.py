@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import statistics
 import time
@@ -16,7 +17,7 @@ from sklearn_unlearn.benchmarks.data._forget_sets import Request, request_entrie
 from sklearn_unlearn.benchmarks.measure._compare import MAX_GAP, Plan
 from sklearn_unlearn.benchmarks.measure._quality import report_of
 from sklearn_unlearn.benchmarks.methods._settings import takes_unlearner
-from sklearn_unlearn.exceptions import NotConvergedWarning
+from sklearn_unlearn.exceptions import NotConvergedWarning, NotFiniteError
 
 __all__ = ["ERASE_SETTINGS", "ERASE_SHARES", "run_erase"]
 
@@ -72,7 +73,8 @@ def _sequence(plan: Plan, model: Any, order: NDArray[Any]) -> Records:
         for name, strategy in plan.settings.items():
             current[name].set_params(unlearner=strategy)
     for twin in current.values():
-        _answer(copy.deepcopy(twin), plan, order[0])  # loads code; does not count
+        with contextlib.suppress(NotFiniteError):
+            _answer(copy.deepcopy(twin), plan, order[0])  # loads code; does not count
     records: Records = []
     start = 0
     for end in ends:
@@ -82,8 +84,11 @@ def _sequence(plan: Plan, model: Any, order: NDArray[Any]) -> Records:
         study = _Quarter(plan, model, done)
         rows = [study.row("nothing", "do nothing", model, None)]
         for way, twin in current.items():
-            seconds = [_answer(twin, plan, entries) for entries in order[start:end]]
-            rows.append(study.row("forget", way, twin, statistics.median(seconds)))
+            try:
+                seconds = [_answer(twin, plan, entries) for entries in order[start:end]]
+                rows.append(study.row("forget", way, twin, statistics.median(seconds)))
+            except NotFiniteError:
+                rows.append(study.diverged(way))
         rows += study.refit_rows()
         records += [{"size": size, "n_requests": end, **row} for row in rows]
         start = end

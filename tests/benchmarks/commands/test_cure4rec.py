@@ -135,3 +135,22 @@ def test_bad_arguments_end_with_status_2(argv, message, capsys):
         run("cure4rec", *argv)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_rival_that_diverges_is_a_row_that_says_so(tmp_path):
+    path = tmp_path / "result.json"
+    rival = "sklearn_unlearn.benchmarks.rivals:GradientAscent(n_steps=900,learning_rate=50.0)"
+    argv = [
+        *["cure4rec", "--shares", "5", "--groups", "core"],
+        "--repeats",
+        "1",
+        "--settings",
+        f"{rival},default",
+    ]
+    assert main([*argv, "--problem", "synthetic-80", "--quiet", "--json", str(path)]) == 0
+    rows = json.loads(path.read_text(encoding="utf-8"))["records"]
+    (nothing, diverged, default, *_) = rows
+    assert nothing["setting"] == "do nothing"
+    assert diverged["setting"] == rival and diverged["report"] == {"guarantee": "diverged"}
+    assert default["within_gap"]

@@ -62,3 +62,22 @@ def test_too_long_a_sequence_is_refused():
     plan = Plan(problem, ALS(4, random_state=0), {"default": None})
     with pytest.raises(ValueError, match=r"Got 400 requests of up to .*Change --n-requests"):
         run_erase(plan, [0.01], 400)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_rival_that_diverges_is_a_row_that_says_so(tmp_path):
+    path = tmp_path / "result.json"
+    rival = "sklearn_unlearn.benchmarks.rivals:GradientAscent(n_steps=900,learning_rate=50.0)"
+    argv = [
+        *["erase", "--shares", "5e-3", "--n-requests", "4"],
+        "--repeats",
+        "1",
+        "--settings",
+        f"{rival},default",
+    ]
+    assert main([*argv, "--problem", "synthetic-80", "--quiet", "--json", str(path)]) == 0
+    rows = json.loads(path.read_text(encoding="utf-8"))["records"]
+    (nothing, diverged, default, *_) = rows
+    assert nothing["setting"] == "do nothing"
+    assert diverged["setting"] == rival and diverged["report"] == {"guarantee": "diverged"}
+    assert default["within_gap"]
