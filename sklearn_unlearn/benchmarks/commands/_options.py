@@ -146,8 +146,8 @@ def _add_cure4rec(parser: argparse.ArgumentParser) -> None:
     add("--shares", type=read_reals, default=list(CURE_SHARES), metavar="PERCENT",
         help="of the users (default: 5,10,15,20)")  # fmt: skip
     add("--quick", action="store_true",
-        help="the least share, each way timed once, 16 factors unless --params says")  # fmt: skip
-    parser.set_defaults(estimator="ALS", repeats=3, settings=list(CURE_SETTINGS), certify=False)
+        help="the least share alone, 16 factors unless --params says")  # fmt: skip
+    parser.set_defaults(estimator="ALS", repeats=1, settings=list(CURE_SETTINGS), certify=False)
 
 
 def _add_erase(parser: argparse.ArgumentParser) -> None:
