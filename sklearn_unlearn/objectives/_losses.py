@@ -29,7 +29,21 @@ Floats = NDArray[Any]
 
 
 class Loss(Protocol):
-    """What an objective and a certificate ask of a loss.
+    """What an objective and a certificate ask of a loss; convex and twice differentiable.
+
+    An objective asks for targets, values and derivatives, and for `offset` where it has a global
+    mean; steps in single rows are shortened where `is_curved`, as `step_length` says. The
+    certificate asks for `conjugate` (a wrong one is not found by checks of forgetting: the model is
+    not certified, or wrongly) and `curvature_at_slope`; its bound on scores also for `max_shift`
+    and `curvature_kept`, where infinity and 0 give no bound.
+
+    Attributes
+    ----------
+    name : str
+        Of the loss, in messages.
+
+    is_curved : bool
+        Whether the curvature changes with the score.
 
     Examples
     --------
@@ -39,7 +53,7 @@ class Loss(Protocol):
     """
 
     name: str
-    is_curved: bool  # whether the curvature changes with the score
+    is_curved: bool
 
     def targets(self, values: Floats) -> Floats:
         """Targets that belong to the values of a matrix of interactions."""
