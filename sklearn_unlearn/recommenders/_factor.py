@@ -30,6 +30,7 @@ from sklearn_unlearn.recommenders._factor_state import (
     SPARE,
     Occupied,
     canonical,
+    cleared,
     columns_of,
     empty_rows,
     grown_tables,
@@ -236,10 +237,12 @@ class FactorModel(FactorTraining, FactorScores, LearnMixin, ForgetMixin, BaseEst
             theta = outcome.theta
             if occupied is not None:
                 theta = occupied.put(theta, whole.layout)
-            # Those that the request has emptied are the strategy's to set.
-            empty = empty_rows(self._interactions, whole) & empty_rows(retained, whole)
-            theta = settled(theta, whole.layout, empty)
-            state = self._attributes(theta, whole, retained, used, outcome.sums)
+            empty, was_empty = empty_rows(retained, whole), empty_rows(self._interactions, whole)
+            theta = settled(theta, whole.layout, empty & was_empty)
+            # Strategies set those that the request emptied; of one that did not, no trace stays.
+            clean = cleared(theta, whole.layout, empty & ~was_empty)
+            sums = outcome.sums if clean is theta else ()
+            state = self._attributes(clean, whole, retained, used, sums)
         state.update(
             regularization_=float(penalty_of(self)),
             _slack=outcome.slack,

@@ -25,6 +25,7 @@ __all__ = [
     "SPARE",
     "Occupied",
     "canonical",
+    "cleared",
     "columns_of",
     "empty_rows",
     "fault_of",
@@ -315,6 +316,17 @@ def empty_rows(data: Interactions, objective: ModelObjective) -> NDArray[np.bool
     """Rows of theta that no loss feels: of users and items without interactions."""
     drawn = objective.is_drawn(np.arange(data.n_items))
     return np.concatenate([data.user_degrees == 0, (data.item_degrees == 0) & ~drawn])
+
+
+def cleared(theta: Floats, layout: Layout, empty: NDArray[np.bool_]) -> Floats:
+    """Table whose empty rows are the optimum; the very same table where they are already."""
+    rows = np.flatnonzero(empty)
+    optimum = replace(layout, n_factors=theta.shape[1] - 2 * layout.fit_bias).empty_rows(rows)
+    if np.array_equal(theta[rows], optimum):
+        return theta
+    theta = theta.copy()
+    theta[rows] = optimum
+    return theta
 
 
 def settled(theta: Floats, layout: Layout, empty: NDArray[np.bool_]) -> Floats:
