@@ -16,6 +16,13 @@ STYLES = (
     ("#CC79A7", "v"),
     ("#56B4E9", "s"),
     ("#000000", "X"),
+    # The colours again, with other markers: twelve ways that are told apart.
+    (BLUE, "P"),
+    ("#E69F00", "<"),
+    ("#009E73", ">"),
+    ("#CC79A7", "*"),
+    ("#56B4E9", "p"),
+    ("#000000", "h"),
 )
 GREY = "0.35"
 #: Gaps below this are drawn here: a logarithmic axis has no zero.
