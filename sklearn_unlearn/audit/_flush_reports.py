@@ -19,10 +19,6 @@ class FlushReport:
     n_requests, n_not_found : int
         Requests that it completed, and those of them of which the model held nothing.
 
-    n_left : int
-        Requests that stay pending, as they name categories or a date of which the service knows
-        nothing.
-
     generation : int
         Number of the last flush that had something to forget, here or in backups.
 
@@ -40,6 +36,10 @@ class FlushReport:
     seconds : float
         Wall-clock time.
 
+    n_left : int
+        Requests that stay pending, as they name categories or a date of which the service knows
+        nothing.
+
     Examples
     --------
     >>> from sklearn_unlearn import ItemKNN
@@ -54,12 +54,12 @@ class FlushReport:
 
     n_requests: int = 0
     n_not_found: int = 0
-    n_left: int = 0
     generation: int = 0
     report: ForgetReport | None = None
     busy: bool = False
     erased: bool = False
     seconds: float = 0.0
+    n_left: int = 0
 
     def _repr_html_(self) -> str:
         fields = vars(self) | {"report": self.report and str(self.report)}
@@ -76,15 +76,15 @@ class FlushPreview:
     n_requests, n_not_found : int
         Requests that it would complete, and those of them of which the model holds nothing.
 
-    n_left : int
-        As in `FlushReport`.
-
     n_interactions, n_users, n_items : int
         Interactions that would go, and users and items that would lose one.
 
     share : float
         Of the interactions of the model. What a flush costs grows with it, up to what the
         `max_cost` of the model's strategy allows.
+
+    n_left : int, default=0
+        As in `FlushReport`.
 
     Examples
     --------
@@ -100,11 +100,11 @@ class FlushPreview:
 
     n_requests: int
     n_not_found: int
-    n_left: int
     n_interactions: int
     n_users: int
     n_items: int
     share: float
+    n_left: int = 0
 
     def _repr_html_(self) -> str:
         caption = f"A flush would complete {counted(self.n_requests, 'request')}"
