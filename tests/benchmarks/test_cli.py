@@ -271,3 +271,12 @@ def test_ifru_wants_labels(tmp_path, capsys):
         main(["ifru", "--problem", f"npz:{tmp_path / 'r.npz'}", "--test-size", "0"])
     assert end.value.code == 2
     assert "Got ratings; expected labels" in capsys.readouterr().err
+
+
+def test_a_ladder_of_refits_ends_where_seeds_disagree(capsys):
+    params = "n_factors=4, regularization=0.5, alpha=10.0"
+    arguments = ["--estimator", "ALS", "--params", params, "--problem", "synthetic-120"]
+    assert main(["forget", *arguments, "--requests", "pair", "--settings", "one-step",
+                 "--repeats", "1"]) == 0  # fmt: skip
+    told = capsys.readouterr().err
+    assert told.count("refit to") == 4 and "refits from two seeds end apart" in told

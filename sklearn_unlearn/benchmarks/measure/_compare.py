@@ -41,6 +41,8 @@ MAX_GAP = 0.01
 #: Tolerance of the refit that gaps are measured to.
 REFERENCE_TOL = 1e-9
 _LADDER = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+#: From this tolerance on, a gap that is above the other and no longer falls is one of the seed.
+_TIGHT, _APART = 1e-4, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +170,19 @@ class Trial:
         """Cold refit to the loosest tolerance that passes, or None if none does."""
         if self._fit_tol is None:
             return None
+        last = np.inf
         for tol in _LADDER:
             timing = self._refit(tol, self.plan.seed + 1)
-            gaps = self._gaps(timing.result)
-            self.plan.say(f"  refit to {tol:g}: gap {max(gaps.values()):.2g}")
-            if max(gaps.values()) <= MAX_GAP:
+            gap = max(self._gaps(timing.result).values())
+            self.plan.say(f"  refit to {tol:g}: gap {gap:.2g}")
+            if tol <= _TIGHT and gap > max(_APART, 0.9 * last):
+                self.plan.say(
+                    "  refits from two seeds end apart, however tight: the penalty leaves several "
+                    "optima. Raise regularization, or compare by metrics.seed_test"
+                )
+                return None
+            last = gap
+            if gap <= MAX_GAP:
                 more = self.plan.refit_repeats - 1
                 again = [self._refit(tol, self.plan.seed + 1, more)] if more > 0 else []
                 return tol, _joined([timing, *again])
