@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,23 +46,40 @@ def _categories(path: Path, read: Reader) -> dict[Any, str]:
     """Read the category of each item."""
     found: dict[Any, str] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        next(rows, None)
-        for row in rows:
+        rows = _lines(csv.reader(file))
+        _, header = next(rows, (0, []))
+        if len(header) == 2 and header[1].strip().lower() != "category":
+            raise ValueError(
+                "the categories have no header; expected a first line that names the columns, the "
+                "second category. Put item,category there."
+            )
+        for number, row in rows:
             if not row:
                 continue
             if len(row) != 2:
                 raise ValueError(
-                    f"line {rows.line_num} of the categories has {len(row)} columns; expected item "
+                    f"line {number} of the categories has {len(row)} columns; expected item "
                     "and category. Correct the file."
                 )
             item = read.item(row[0])
             if found.setdefault(item, row[1]) != row[1]:
                 raise ValueError(
-                    f"line {rows.line_num} of the categories gives an item another category than a "
+                    f"line {number} of the categories gives an item another category than a "
                     "line before; expected one category for each item. Correct the file."
                 )
     return found
+
+
+def _lines(rows: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV file with the number of the line that each ends at."""
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise ValueError(
+            f"line {rows.line_num} of the categories cannot be read ({error}); expected item and "
+            "category. Correct the file."
+        ) from None
 
 
 def _event_times(path: Path, read: Reader) -> tuple[list[Any], list[Any], Any]:

@@ -291,6 +291,8 @@ def _fitted_again(
     retained = data.remove(positions)
     weights = retained.row_weights
     options = {} if weights is None else {"sample_weight": weights}
+    owners = getattr(model, "_owners", None)  # whose each row is, of sessions and baskets
+    options |= {} if owners is None else {"owners": owners}
     twin = clone(model)
     start = time.perf_counter()
     twin.fit(retained.to_csr(), **options)

@@ -55,6 +55,8 @@ def fitted(tmp_path_factory):
     assert main(["key", str(folder / "key")]) == 0
     assert main(["key", str(folder / "signer"), "--signing"]) == 0
     (folder / "taken.pub").write_text("a public key that somebody needs")
+    (folder / "bare.csv").write_text("i1,horror\ni2,comedy\n")
+    (folder / "long.csv").write_text("item,category\ni1," + "x" * 200_000)
     (folder / "twice.csv").write_text("item,category\ni1,horror\ni1,comedy\n")
     arguments = [str(folder / "events.csv"), str(folder / "model.skops"), "--likes", "3"]
     assert main(["fit", *arguments, "--estimator", "EASE", "--params", "regularization=5.0"]) == 0
@@ -266,6 +268,8 @@ REFUSED = [
     (["key", "{folder}/taken", "--signing"], "there is a file"),
     (["flush", "{store}", "{model}", "--categories", "{folder}/events.csv"], "has 3 columns"),
     (["flush", "{store}", "{model}", "--categories", "{folder}/twice.csv"], "another category"),
+    (["flush", "{store}", "{model}", "--categories", "{folder}/bare.csv"], "have no header"),
+    (["flush", "{store}", "{model}", "--categories", "{folder}/long.csv"], "cannot be read"),
     (["flush", "{store}", "{model}", "--events", "{folder}/events.csv"], "has no times"),
     (["submit", "{store}", "--id-type", "int", "--events", "x"], "without a model"),
     (["certify", "{store}", "{folder}"], "--signing-key was not given"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sklearn_unlearn import ALS, BPR, EASE, MatrixFactorization, ShardedRecommender
+from sklearn_unlearn import ALS, BPR, EASE, TIFUKNN, MatrixFactorization, ShardedRecommender
 from sklearn_unlearn.datasets import make_interactions
 from sklearn_unlearn.exceptions import UnknownInteractionError
 from sklearn_unlearn.influence import RefitUnlearner
@@ -193,3 +193,10 @@ def test_shards_are_fitted_again_from_their_seed():
     assert max(group.gap for group in forget_gap(model, pairs, after=again).groups.values()) == 0.0
     found = forget_gap(model, pairs)
     assert 0.0 < found.groups["affected"].gap < 0.02
+
+
+def test_baskets_are_fitted_again_with_their_owners():
+    baskets = IMPLICIT.copy()
+    baskets.data[:] = np.arange(1, baskets.nnz + 1)
+    model = TIFUKNN(n_neighbors=3).fit(baskets, owners=np.arange(50) // 3)
+    assert max(one.gap for one in forget_gap(model, users=[1]).groups.values()) < 1e-9
