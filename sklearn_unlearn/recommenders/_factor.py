@@ -240,7 +240,8 @@ class FactorModel(FactorTraining, FactorScores, LearnMixin, ForgetMixin, BaseEst
             empty, was_empty = empty_rows(retained, whole), empty_rows(self._interactions, whole)
             theta = settled(theta, whole.layout, empty & was_empty)
             # Strategies set those that the request emptied; of one that did not, no trace stays.
-            clean = cleared(theta, whole.layout, empty & ~was_empty)
+            keeps = getattr(strategy, "keeps_emptied_rows", False)  # to compare with what is wrong
+            clean = theta if keeps else cleared(theta, whole.layout, empty & ~was_empty)
             sums = outcome.sums if clean is theta else ()
             state = self._attributes(clean, whole, retained, used, sums)
         state.update(

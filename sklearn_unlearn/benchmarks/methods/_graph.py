@@ -35,6 +35,9 @@ class OldGraph(BaseEstimator):
         Whether the gradient that training left over is to stay, as of `InfluenceUnlearner`.
     """
 
+    # The old graph still has the rows that lose everything, and its optimum moves them.
+    keeps_emptied_rows = True
+
     def __init__(self, tol: float = 1e-3, *, correct_residual: bool = False) -> None:
         self.tol = tol
         self.correct_residual = correct_residual
