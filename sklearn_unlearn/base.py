@@ -71,8 +71,7 @@ class _InteractionsMixin(DocLinkMixin):
         return "_interactions" in self.__dict__
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        # As in __sklearn_tags__: BaseEstimator has the method, where mypy does not look.
-        super().__setstate__(state)  # type: ignore[misc]
+        super().__setstate__(state)  # type: ignore[misc]  # of BaseEstimator, further on
         if "_interactions" in self.__dict__:
             # Without its own __setstate__, as in some crafted files, it has no shape.
             if getattr(self._interactions, "shape", None) is None:
@@ -97,8 +96,8 @@ class _InteractionsMixin(DocLinkMixin):
         return state
 
     def __sklearn_tags__(self) -> Tags:
-        # BaseEstimator has the method, further on in the order of resolution: mypy sees no further.
-        return with_forget_tags(super().__sklearn_tags__())  # type: ignore[misc]
+        tags = super().__sklearn_tags__()  # type: ignore[misc]  # of BaseEstimator, further on
+        return with_forget_tags(tags)
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError before `fit`; scikit-learn's check makes all tags."""
@@ -307,8 +306,7 @@ class RecommenderMixin(_InteractionsMixin):
         else:
             own = view._check_rows(X, ensure_min_samples=0)
             rows, seen = np.arange(own.shape[0]), own.__getitem__
-            # A def here would be a second type for one name.
-            score = lambda chunk: view._score_rows(own[chunk])  # noqa: E731
+            score = lambda chunk: view._score_rows(own[chunk])  # noqa: E731 - one type for the name
         if not len(rows):
             return np.empty((0, n_items), np.int64), np.empty((0, n_items))
         step = max(1, CELLS_AT_ONCE // shape[1])

@@ -90,6 +90,13 @@ class Names:
         items = self.items([item for _, item in pairs], strict=strict)
         return np.column_stack((users, items))
 
+    def as_events(self, pairs: Sequence[Any]) -> dict[str, list[Any]] | None:
+        """Return pairs of ids as the table of events that `forget` of a pipeline takes."""
+        if not len(pairs):
+            return None
+        users, items = zip(*pairs, strict=True)
+        return {self.encoder.user: list(users), self.encoder.item: list(items)}
+
     def user_ids(self, positions: Positions) -> list[Any]:
         """Return the ids of users at some positions."""
         plain = self.encoder is None or not len(positions)

@@ -12,6 +12,7 @@ from typing import Any
 from sklearn_unlearn.audit import _opendsr_fields as fields
 from sklearn_unlearn.audit._canonical import canonical_json, parse_json
 from sklearn_unlearn.audit._opendsr_fields import refuse_field
+from sklearn_unlearn.audit._requests import encoded_identity
 
 __all__ = ["Identity", "Request", "matching_ids", "read_request"]
 
@@ -248,11 +249,4 @@ def matching_ids(request: Request, table: Mapping[str, Mapping[str, Hashable]]) 
 
 
 def _digest(raw: str, form: str) -> str:
-    try:
-        text = raw.encode("utf-8")
-    except UnicodeEncodeError:  # its own message would show the identity
-        raise ValueError(
-            "an identity of the table holds half of a surrogate pair; expected text that UTF-8 can "
-            "write. Repair it, or leave it out."
-        ) from None
-    return hashlib.new(form, text, usedforsecurity=False).hexdigest()
+    return hashlib.new(form, encoded_identity(raw), usedforsecurity=False).hexdigest()

@@ -100,13 +100,7 @@ def forget_named(model: Any, named: Named) -> None:
         named = named.known_to(names)  # ids of another type are those of another model
     users, items, pairs = named.users, named.items, named.interactions
     if names.encoder is not None:
-        columns = [[one[0] for one in pairs], [one[1] for one in pairs]]
-        model.forget(
-            {names.encoder.user: columns[0], names.encoder.item: columns[1]} if pairs else None,
-            users=users,
-            items=items,
-            missing="ignore",
-        )
+        model.forget(names.as_events(pairs), users=users, items=items, missing="ignore")
         return
     positions = names.users(users), names.items(items), names.pairs(pairs)
     n_outside = sum(int((one < 0).sum()) for one in positions)

@@ -18,6 +18,7 @@ __all__ = [
     "DeletionRequest",
     "check_id",
     "due_time",
+    "encoded_identity",
     "read_id",
     "utc_seconds",
     "write_id",
@@ -252,6 +253,17 @@ def _check_reference(reference: Any) -> None:
             f"request_id has {len(reference)} characters, or some that cannot be printed; expected "
             f"1 to {_MAX_REFERENCE} printable ones. Pass None for a random reference."
         )
+
+
+def encoded_identity(text: str) -> bytes:
+    """Write an identity in UTF-8; the error of Python's own would show it."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            "an identity holds half of a surrogate pair; expected text that UTF-8 can write. "
+            "Repair it where it is kept, or leave it out."
+        ) from None
 
 
 def utc_seconds(moment: Any, name: str) -> float:

@@ -39,6 +39,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from sklearn_unlearn.audit._requests import encoded_identity
+
 __all__ = [
     "DELETED",
     "EXEMPTED",
@@ -323,13 +325,7 @@ def _digest(value: Any, kind: str | None) -> bytes:
         value = value.strip().lower()
     elif kind == "phone":
         value = "".join(one for one in value if "0" <= one <= "9")[-10:]
-    try:
-        return hashlib.sha256(value.encode("utf-8")).digest()
-    except UnicodeEncodeError:  # its own message would show the identity
-        raise ValueError(
-            "an identity holds half of a surrogate pair; expected text that UTF-8 can write. "
-            "Repair the column, or leave the row out."
-        ) from None
+    return hashlib.sha256(encoded_identity(value)).digest()
 
 
 def match_drop(

@@ -162,11 +162,10 @@ def request_fields(
 
 def request_of(model: Any, fields: dict[str, Any]) -> dict[str, Any]:
     """Turn the pairs of a request into what `forget` takes: a table, where the model has ids."""
-    encoder, pairs = Names(model).encoder, fields.get("interactions")
-    if encoder is None or not pairs:
+    names, pairs = Names(model), fields.get("interactions")
+    if names.encoder is None or not pairs:
         return fields
-    users, items = zip(*pairs, strict=True)
-    return fields | {"interactions": {encoder.user: list(users), encoder.item: list(items)}}
+    return fields | {"interactions": names.as_events(pairs)}
 
 
 def _pair(

@@ -73,17 +73,13 @@ def submit(
 ) -> None:
     """Take deletion requests in: they are masked at once, and forgotten by the next flush."""
     served = None if model is None else load_model(model)
+    named = user, item, pair, category, before
     if file is None:
-        fields = request_fields(reader_of(served, id_type), user, item, pair, category, before)
+        fields = request_fields(reader_of(served, id_type), *named)
         fields |= {"request_id": request_id, "regulation": _regulation(regulation)}
-        fields |= {"received": received}
-        requests: list[Any] = [fields]
+        requests: list[Any] = [fields | {"received": received}]
     else:
-        if any((user, item, pair, category, before, request_id, received)):
-            raise ValueError(
-                "--file was given together with a request in options; expected one of them. Put "
-                "all requests into the file."
-            )
+        _refuse_both(named, request_id, received)
         known = served is not None or id_type is not None
         requests = list(read_requests(file, reader_of(served, id_type) if known else None))
     tables = side_tables(served, categories, events)
@@ -193,6 +189,15 @@ def replay_(
         found, existing_store(store), key=key, path=model, since=since, take_over=take_over
     )
     show(asdict(report), as_json)
+
+
+def _refuse_both(named: tuple[Any, ...], *more: Any) -> None:
+    """Refuse a request in options beside a file of them."""
+    if any((*named, *more)):
+        raise ValueError(
+            "--file was given together with a request in options; expected one of them. Put "
+            "all requests into the file."
+        )
 
 
 def _regulation(text: str) -> str | None:

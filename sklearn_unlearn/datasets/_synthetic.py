@@ -122,8 +122,8 @@ def _check(
         if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
             raise ValueError(f"Got {name}={count!r}; expected an integer of at least 1. Raise it.")
     for name, scale in (("noise", noise), ("popularity", popularity), ("bias_scale", bias_scale)):
-        # mypy: the abstract numbers have no reflected order.
-        if not isinstance(scale, Real) or not 0 <= scale < np.inf:  # type: ignore[operator]
+        scaled: Any = scale  # numbers.Real has no reflected order
+        if not isinstance(scale, Real) or not 0 <= scaled < np.inf:
             raise ValueError(f"Got {name}={scale!r}; expected a finite number >= 0. Change it.")
     if feedback not in ("label", "rating", "implicit"):
         raise ValueError(

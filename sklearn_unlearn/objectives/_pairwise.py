@@ -181,7 +181,7 @@ class PairwiseObjective(LossObjective):
         return self.backend.to_numpy(self.pair_weights)[self.counted]
 
     @property
-    def targets(self) -> Floats:  # type: ignore[override]
+    def targets(self) -> Floats:  # type: ignore[override]  # a field of other objectives
         """Label of each difference: 1."""
         return np.ones(np.count_nonzero(self.counted))
 

@@ -111,14 +111,13 @@ class PropagatedObjective(FactorObjective):
         propagation = Propagation.from_interactions(data, n_layers, losses.backend)
         return cls(with_ridge(losses, _NO_RIDGE), propagation, losses.ridge)
 
-    # Fields of other objectives, and here those of the inner one: mypy has no word for either.
     @property
-    def layout(self) -> Layout:  # type: ignore[override]
+    def layout(self) -> Layout:  # type: ignore[override]  # a field of other objectives
         """Shape of theta."""
         return self.inner.layout
 
     @property
-    def backend(self) -> Backend:  # type: ignore[override]
+    def backend(self) -> Backend:  # type: ignore[override]  # a field of other objectives
         """Arithmetic."""
         return self.inner.backend
 

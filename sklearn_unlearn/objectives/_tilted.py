@@ -64,9 +64,8 @@ class TiltedObjective(Objective):
     # kind, and no answer to a request.
     stops_at_saddles: ClassVar[bool] = True
 
-    # A field of other objectives, and here that of the inner one: mypy has no word for either.
     @property
-    def layout(self) -> Layout:  # type: ignore[override]
+    def layout(self) -> Layout:  # type: ignore[override]  # a field of other objectives
         """Shape of theta."""
         return self.objective.layout
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_unlearn.exceptions import DataWarning
 from sklearn_unlearn.pipeline._steps import is_skipped
 from sklearn_unlearn.pipeline._tables import make_table
-from sklearn_unlearn.pipeline._translation import as_ids, read_request
+from sklearn_unlearn.pipeline._translation import IdRequest, as_ids, read_request
 from sklearn_unlearn.preprocessing import InteractionEncoder
 from sklearn_unlearn.preprocessing._columns import table_kind
 from sklearn_unlearn.utils._verbs import lock_of, snapshot
@@ -190,10 +190,7 @@ class RecommenderVerbs:
             if encoder is None:
                 model.forget(interactions, users=users, items=items, missing=missing)
                 return self
-            lenient = snapshot(encoder).set_params(unknown="ignore")
-            request = read_request(
-                lenient, model._interactions, interactions, users, items, missing
-            )
+            request = self._read(interactions, users, items, missing)
             after = copy.copy(model).forget(
                 request.pairs, users=request.users, items=request.items, missing="ignore"
             )
@@ -245,17 +242,16 @@ class RecommenderVerbs:
         model, encoder = self.steps[-1][1], self._encoder
         if encoder is None:
             return model, request
-        lenient, parts = snapshot(encoder).set_params(unknown="ignore"), dict(request)
-        found = read_request(
-            lenient,
-            model._interactions,
-            parts.get("interactions"),
-            parts.get("users"),
-            parts.get("items"),
-            "raise",
-        )
+        get = request.get
+        found = self._read(get("interactions"), get("users"), get("items"), "raise")
         positions = {"interactions": found.pairs, "users": found.users, "items": found.items}
-        return model, {name: positions[name] for name in parts}
+        return model, {name: positions[name] for name in request}
+
+    def _read(self, interactions: Any, users: Any, items: Any, missing: str) -> IdRequest:
+        """Read a request of ids; the encoder is lenient, and `missing` decides."""
+        lenient = snapshot(self._encoder).set_params(unknown="ignore")
+        data = self.steps[-1][1]._interactions
+        return read_request(lenient, data, interactions, users, items, missing)
 
     def _entries(self, X: Any, start: int = 0) -> Any:
         """Pass a matrix through the steps before the last, from `start` on."""

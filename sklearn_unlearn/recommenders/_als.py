@@ -246,10 +246,8 @@ class ALS(PagedFactors, TakeOverMixin, FactorModel):
 def _pair_of_offsets(value: Any) -> tuple[float, float]:
     """Offsets of users and of items; what a tuple holds, no constraint has checked."""
     pair = value if isinstance(value, tuple) else (value, value)
-    # mypy: the abstract numbers have no reflected order.
     if len(pair) == 2 and all(
-        isinstance(one, Real) and 0 <= one < float("inf")  # type: ignore[operator]
-        for one in pair
+        isinstance(one, Real) and 0 <= float(one) < float("inf") for one in pair
     ):
         return float(pair[0]), float(pair[1])
     raise ValueError(

@@ -109,15 +109,7 @@ def make_parser() -> argparse.ArgumentParser:
             "random-P%%; default: all of "
             + ",".join(requests).replace("%", "%%"),
         )  # fmt: skip
-    made["growth"].add_argument(
-        "--factors", type=read_counts, default=[1, 4, 16], metavar="NUMBERS",
-        help="how many times the interactions (default: 1,4,16)",
-    )  # fmt: skip
-    made["growth"].add_argument(
-        "--quick",
-        action="store_true",
-        help="factors 1,2, the first of --settings or tol=1e-2, two repeats",
-    )
+    _add_growth(made["growth"])
     made["batch"].add_argument(
         "--sizes", type=read_counts, default=[1, 10, 100], metavar="NUMBERS",
         help="users a batch (default: 1,10,100)",
@@ -137,6 +129,18 @@ def make_parser() -> argparse.ArgumentParser:
     _add_gpu(commands.add_parser("gpu", allow_abbrev=False))
     _add_serve(commands.add_parser("serve", allow_abbrev=False))
     return parser
+
+
+def _add_growth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--factors", type=read_counts, default=[1, 4, 16], metavar="NUMBERS",
+        help="how many times the interactions (default: 1,4,16)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="factors 1,2, the first of --settings or tol=1e-2, two repeats",
+    )
 
 
 def _add_cure4rec(parser: argparse.ArgumentParser) -> None:

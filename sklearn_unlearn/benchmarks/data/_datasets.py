@@ -165,8 +165,7 @@ def _triple_of(X: sparse.csr_array) -> Triple:
 def _split(data: Triple, test_size: float, seed: int) -> tuple[Triple, Triple]:
     held_out = np.random.default_rng(seed).random(len(data[0])) < test_size
     train, test = (tuple(part[mask] for part in data) for mask in (~held_out, held_out))
-    # Three arrays in, three out: a generator hides the length.
-    return train, test  # type: ignore[return-value]
+    return train, test  # type: ignore[return-value]  # three arrays: a generator hides the length
 
 
 def _read_npz(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from sklearn_unlearn.backends import to_numpy
 from sklearn_unlearn.influence import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.utils._compat import Interval
 
 __all__ = [
-    "check_rate",
-    "check_steps",
+    "POSITIVE",
+    "STEPS",
+    "ZERO_OR_MORE",
     "largest_curvature",
     "outcome",
     "request_gradient",
@@ -23,21 +26,10 @@ Floats = NDArray[np.float64]
 
 _N_POWER_STEPS = 15
 
-
-def check_steps(value: Any, name: str) -> int:
-    """Refuse what is no number of steps."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r}; expected an integer from 1 on. Pass a whole number.")
-    return int(value)
-
-
-def check_rate(value: Any, name: str, *, zero: bool = False) -> float:
-    """Refuse what is no length of a step, or no other positive number."""
-    real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not real or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
-        least = "at least 0" if zero else "above 0"
-        raise ValueError(f"{name}={value!r}; expected a finite number {least}. Pass one.")
-    return float(value)
+#: What parameters of rivals may be, as scikit-learn states it.
+STEPS = Interval(Integral, 1, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+ZERO_OR_MORE = Interval(Real, 0, None, closed="left")
 
 
 def settle(problem: ForgetProblem, theta: Any) -> Floats:

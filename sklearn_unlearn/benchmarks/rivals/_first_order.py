@@ -10,9 +10,10 @@ from sklearn.utils import check_random_state
 
 from sklearn_unlearn.benchmarks.rivals._common import (
     N_SCALE_PRODUCTS,
+    POSITIVE,
+    STEPS,
+    ZERO_OR_MORE,
     Floats,
-    check_rate,
-    check_steps,
     largest_curvature,
     outcome,
     request_gradient,
@@ -56,23 +57,27 @@ class GradientAscent(BaseEstimator):
     'one-step'
     """
 
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "n_steps": [STEPS],
+        "learning_rate": [POSITIVE],
+    }
+
     def __init__(self, n_steps: int = 5, learning_rate: float = 0.5) -> None:
         self.n_steps = n_steps
         self.learning_rate = learning_rate
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Take the steps."""
-        n_steps = check_steps(self.n_steps, "n_steps")
-        rate = check_rate(self.learning_rate, "learning_rate")
+        self._validate_params()
         theta = np.array(problem.theta, np.float64)
-        rate /= largest_curvature(problem, theta)
-        for _ in range(n_steps):
+        rate = self.learning_rate / largest_curvature(problem, theta)
+        for _ in range(self.n_steps):
             theta -= rate * request_gradient(problem, theta)
         return outcome(
             problem,
             settle(problem, theta),
             "gradient ascent",
-            n_steps=n_steps,
+            n_steps=self.n_steps,
             n_products=N_SCALE_PRODUCTS,
         )
 
@@ -105,14 +110,22 @@ class FineTuning(BaseEstimator):
     True
     """
 
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "n_steps": [STEPS],
+        "learning_rate": [POSITIVE],
+    }
+
     def __init__(self, n_steps: int = 10, learning_rate: float = 1.0) -> None:
         self.n_steps = n_steps
         self.learning_rate = learning_rate
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Take the steps."""
-        theta, n_steps = _descend(problem, self.n_steps, self.learning_rate)
-        return outcome(problem, theta, "fine-tuning", n_steps=n_steps, n_products=N_SCALE_PRODUCTS)
+        self._validate_params()
+        theta = _descend(problem, self.n_steps, self.learning_rate)
+        return outcome(
+            problem, theta, "fine-tuning", n_steps=self.n_steps, n_products=N_SCALE_PRODUCTS
+        )
 
 
 class NoisyFineTuning(BaseEstimator):
@@ -157,6 +170,13 @@ class NoisyFineTuning(BaseEstimator):
     'one-step'
     """
 
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "n_steps": [STEPS],
+        "learning_rate": [POSITIVE],
+        "noise": [ZERO_OR_MORE],
+        "random_state": ["random_state"],
+    }
+
     def __init__(
         self,
         n_steps: int = 10,
@@ -171,28 +191,31 @@ class NoisyFineTuning(BaseEstimator):
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Take the steps."""
-        noise = check_rate(self.noise, "noise", zero=True)
-        theta, n_steps = _descend(
-            problem, self.n_steps, self.learning_rate, noise, self.random_state
-        )
-        theta = settle(problem, theta)
+        self._validate_params()
+        settings = self.n_steps, self.learning_rate, self.noise, self.random_state
         return outcome(
-            problem, theta, "noisy fine-tuning", n_steps=n_steps, n_products=N_SCALE_PRODUCTS
+            problem,
+            settle(problem, _descend(problem, *settings)),
+            "noisy fine-tuning",
+            n_steps=self.n_steps,
+            n_products=N_SCALE_PRODUCTS,
         )
 
 
 def _descend(
-    problem: ForgetProblem, n_steps: Any, learning_rate: Any, noise: float = 0.0, seed: Any = None
-) -> tuple[Floats, int]:
-    """Descend on J_R from the fitted parameters; return where that ends and the number of steps."""
-    n_steps = check_steps(n_steps, "n_steps")
-    rate = check_rate(learning_rate, "learning_rate")
+    problem: ForgetProblem,
+    n_steps: int,
+    learning_rate: float,
+    noise: float = 0.0,
+    seed: Any = None,
+) -> Floats:
+    """Descend on J_R from the fitted parameters; return where that ends."""
     theta = settle(problem, problem.theta)
-    rate /= largest_curvature(problem, theta)
+    rate = learning_rate / largest_curvature(problem, theta)
     generator = check_random_state(seed)
     for _ in range(n_steps):
         theta -= rate * problem.objective.gradient(theta)
         if noise:
             xi = generator.standard_normal(theta.shape)
             theta += np.sqrt(2 * rate) * noise * problem.objective.layout.mask_fixed(xi)
-    return theta, n_steps
+    return theta

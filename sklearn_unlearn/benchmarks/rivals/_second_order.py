@@ -10,15 +10,17 @@ from sklearn.base import BaseEstimator
 from sklearn_unlearn.backends import to_numpy
 from sklearn_unlearn.benchmarks.rivals._common import (
     N_SCALE_PRODUCTS,
+    POSITIVE,
+    STEPS,
+    ZERO_OR_MORE,
     Floats,
-    check_rate,
-    check_steps,
     largest_curvature,
     outcome,
     request_gradient,
     settle,
 )
 from sklearn_unlearn.influence import ForgetOutcome, ForgetProblem
+from sklearn_unlearn.utils._compat import StrOptions
 
 __all__ = ["LiSSA", "TouchedInfluence"]
 
@@ -65,6 +67,13 @@ class TouchedInfluence(BaseEstimator):
     2
     """
 
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "scope": [StrOptions({"touched", "users"})],
+        "damping": [ZERO_OR_MORE],
+        "tol": [POSITIVE],
+        "max_iter": [STEPS],
+    }
+
     def __init__(
         self,
         scope: str = "touched",
@@ -79,19 +88,15 @@ class TouchedInfluence(BaseEstimator):
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Take the step."""
-        if self.scope not in ("touched", "users"):
-            raise ValueError(
-                f"scope={self.scope!r}; expected 'touched' or 'users'. Choose one of these."
-            )
-        damping = check_rate(self.damping, "damping", zero=True)
-        tol, max_iter = check_rate(self.tol, "tol"), check_steps(self.max_iter, "max_iter")
+        self._validate_params()
         theta = settle(problem, problem.theta)
         free = np.setdiff1d(problem.touched_rows(), problem.emptied_rows())
         if self.scope == "users":
             free = free[free < problem.objective.layout.n_users]
         n_products, status = 0.0, "no row to move"
         if len(free):
-            step, n_products, status = _solve(problem, theta, free, damping, tol, max_iter)
+            settings = self.damping, self.tol, self.max_iter
+            step, n_products, status = _solve(problem, theta, free, *settings)
             theta[free] -= step
         return outcome(
             problem, theta, "touched influence", n_steps=1, n_products=n_products, status=status
@@ -182,6 +187,12 @@ class LiSSA(BaseEstimator):
     'one-step'
     """
 
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's convention
+        "n_terms": [STEPS],
+        "scale": [None, POSITIVE],
+        "damping": [ZERO_OR_MORE],
+    }
+
     def __init__(
         self, n_terms: int = 100, scale: float | None = None, damping: float = 0.0
     ) -> None:
@@ -191,15 +202,13 @@ class LiSSA(BaseEstimator):
 
     def unlearn(self, problem: ForgetProblem) -> ForgetOutcome:
         """Take the step."""
-        n_terms = check_steps(self.n_terms, "n_terms")
-        damping = check_rate(self.damping, "damping", zero=True)
+        self._validate_params()
+        n_terms, damping, scale = self.n_terms, self.damping, self.scale
         theta = settle(problem, problem.theta)
         n_products = float(n_terms)
-        if self.scale is None:
+        if scale is None:
             scale = 1.1 * largest_curvature(problem, theta) + damping
             n_products += N_SCALE_PRODUCTS
-        else:
-            scale = check_rate(self.scale, "scale")
         g = request_gradient(problem, theta, np.asarray(problem.theta, np.float64))
         g[problem.emptied_rows()] = 0
         point = problem.objective.at(theta)

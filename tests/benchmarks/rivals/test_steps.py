@@ -221,11 +221,11 @@ def test_every_factor_model_takes_them_and_they_promise_nothing(name, estimator)
 @pytest.mark.parametrize(
     ("strategy", "message"),
     [
-        (GradientAscent(0), "n_steps=0; expected an integer from 1 on"),
-        (FineTuning(learning_rate=-1.0), "learning_rate=-1.0; expected a finite number above 0"),
-        (NoisyFineTuning(noise=-1), "noise=-1; expected a finite number at least 0"),
-        (LiSSA(scale=0), "scale=0; expected a finite number above 0"),
-        (TouchedInfluence("items"), "scope='items'; expected 'touched' or 'users'"),
+        (GradientAscent(0), "n_steps.* must be an int in the range"),
+        (FineTuning(learning_rate=-1.0), "learning_rate.* must be a float in the range"),
+        (NoisyFineTuning(noise=-1), "noise.* must be a float in the range"),
+        (LiSSA(scale=0), "scale.* must be None or a float in the range"),
+        (TouchedInfluence("items"), "scope.* must be a str among"),
     ],
     ids=lambda value: type(value).__name__,
 )
