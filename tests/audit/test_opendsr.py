@@ -73,6 +73,9 @@ def test_identities_are_matched_raw_and_by_digest():
     assert matching_ids(REQUEST, table) == [1, 2]
     assert matching_ids(REQUEST, {"email": {SECRET: 1, "bo@example.org": 1}}) == [1]
     assert matching_ids(REQUEST, {}) == []
+    with pytest.raises(ValueError, match="half of a surrogate pair; expected") as caught:
+        matching_ids(REQUEST, {"email": {"al\ud800@example.org": 1}})
+    assert "example" not in str(caught.value)
 
 
 def test_nothing_is_shown():
